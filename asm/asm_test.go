@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,7 +97,8 @@ func TestNoKernelTwice(t *testing.T) {
 }
 
 // Kernels leave alone what Go's ABI keeps for itself, and on amd64 return with X15 zero
-// and no upper halves, which would slow down SSE.
+// and no upper halves, which would slow down SSE. They end with a return or a jump, and what
+// was stored around the caches is ordered before.
 func TestABI(t *testing.T) {
 	files, err := generated()
 	if err != nil {
@@ -106,13 +108,18 @@ func TestABI(t *testing.T) {
 		"_amd64.s": regexp.MustCompile(`\b(SP|BP|R14|R15)\b`),
 		"_arm64.s": regexp.MustCompile(`\b(RSP|R18|R27|R28|R29|R30|g)\b`),
 	}
-	returns := map[string]int{}
+	returns, fences := map[string]int{}, 0
 	for name, text := range files {
 		for arch, kept := range kept {
 			if !strings.HasSuffix(name, arch) {
 				continue
 			}
 			var before [2]string
+			unfenced := ""
+			goesOn := func() bool {
+				code, _, _ := strings.Cut(before[1], " ")
+				return !slices.Contains([]string{"RET", "JMP", "B", "GLOBL", "#include"}, code)
+			}
 			for line := range strings.Lines(string(text)) {
 				code, _, _ := strings.Cut(line, "//")
 				fields := strings.Fields(code)
@@ -122,15 +129,32 @@ func TestABI(t *testing.T) {
 				if r := kept.FindString(strings.Join(fields[1:], " ")); r != "" {
 					t.Fatalf("%s: %s is not for kernels: %s", name, r, strings.TrimSpace(line))
 				}
+				switch {
+				case fields[0] == "TEXT" && goesOn():
+					t.Fatalf("%s: %s follows on a function that goes on after %s", name, fields[1], before[1])
+				case strings.HasPrefix(fields[0], "VMOVNT"):
+					unfenced = strings.Join(fields, " ")
+				case fields[0] == "SFENCE":
+					unfenced, fences = "", fences+1
+				}
 				if fields[0] == "RET" {
 					returns[arch]++
+					if unfenced != "" {
+						t.Fatalf("%s: a function returns without a fence after %s", name, unfenced)
+					}
 					if arch == "_amd64.s" && before != [2]string{"VXORPS X15, X15, X15", "VZEROUPPER"} {
 						t.Fatalf("%s: a function returns after %s", name, strings.Join(before[:], "; "))
 					}
 				}
 				before = [2]string{before[1], strings.Join(fields, " ")}
 			}
+			if goesOn() {
+				t.Fatalf("%s: the last function goes on after %s", name, before[1])
+			}
 		}
+	}
+	if fences == 0 {
+		t.Error("no kernel stores around the caches")
 	}
 	for arch := range kept {
 		if returns[arch] == 0 {

@@ -685,8 +685,11 @@ func (f factors) free(m Machine) {
 }
 
 // loadTile loads r rows from the parameter ptr, whose rows are ld bytes apart;
-// a single row needs no ld.
+// a single row needs no ld, and no row nothing.
 func loadTile(m Machine, r int, w width, ptr, ld string) [][]Vec {
+	if r == 0 {
+		return nil
+	}
 	m.Comment("acc[i,j] = %s[i,j], %d×%d vectors", ptr, r, w.vecs)
 	base, stride := m.Int(), m.Int()
 	m.Arg(base, ptr)
@@ -708,6 +711,9 @@ func loadTile(m Machine, r int, w width, ptr, ld string) [][]Vec {
 
 // storeTile is the reverse of loadTile. The accumulators are free after it.
 func storeTile(m Machine, acc [][]Vec, w width, ptr, ld string) {
+	if len(acc) == 0 {
+		return
+	}
 	base, stride := m.Int(), m.Int()
 	m.Arg(base, ptr)
 	if len(acc) > 1 {

@@ -340,8 +340,10 @@ func flat(m Machine) {
 		m.FreeVecs(bs...)
 		m.FreeVecs(biases...)
 		m.FreeVecs(number)
-		m.Jump(ready)
-		m.Label(more)
+		if vecs < maxCols {
+			m.Jump(ready)
+			m.Label(more)
+		}
 	}
 	m.Label(ready)
 	m.FreePart(part)

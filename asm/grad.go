@@ -19,20 +19,19 @@ var derivatives = []derivative{
 	{identity, nil},
 }
 
-// byDerivative emits body for every derivative, chosen by the parameter act,
-// and jumps to end behind each.
+// byDerivative emits body for every derivative, chosen by the parameter act, and has each
+// go on at end.
 func byDerivative(m Machine, end string, body func(derivative)) {
-	for i, d := range derivatives {
-		other := m.NewLabel("other")
-		if i < len(derivatives)-1 {
-			act := arg(m, "act")
-			m.JumpIf(act, NotEqual, d.act, other)
-			m.FreeInts(act)
-		}
+	last := len(derivatives) - 1
+	for _, d := range derivatives[:last] {
+		act, other := arg(m, "act"), m.NewLabel("other")
+		m.JumpIf(act, NotEqual, d.act, other)
+		m.FreeInts(act)
 		body(d)
 		m.Jump(end)
 		m.Label(other)
 	}
+	body(derivatives[last])
 	m.Label(end)
 }
 
@@ -68,47 +67,71 @@ func grad(m Machine) {
 	})
 }
 
+// A gradRow is the row that grad and gradBoth are at: where it is, as many bytes from the
+// next, and registers.
+type gradRow struct {
+	dy, lddy, y, ldy, x, ldx Int
+	yv, xv, zero             Vec
+}
+
+// fold makes dz, and continues db and the rows of dw by it:
+//
+//	dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
+//
+// Unless it is kept, what is stored as a part may be gone.
+func (r gradRow) fold(m Machine, w width, d derivative, dz, db []Vec, dw [][]Vec, kept bool) {
+	for q, z := range dz {
+		on := w.on(m, q)
+		w.load(m, q, z, At(r.dy, 0))
+		if d.times != nil {
+			w.load(m, q, r.yv, At(r.y, 0))
+			d.times(on, z, r.yv, r.zero)
+		}
+		on.AddVec(db[q], db[q], z)
+	}
+	for k := range dw {
+		w.fold(m, dw[k], dz, At(r.x, k*m.Spec().Float.Size), r.xv)
+	}
+	if d.times != nil {
+		for q, z := range dz {
+			if kept && w.part != nil {
+				m.Move(r.yv, z)
+				z = r.yv
+			}
+			w.store(m, q, At(r.dy, 0), z)
+		}
+		m.Add(r.y, r.ldy)
+	}
+	m.Add(r.dy, r.lddy)
+	m.Add(r.x, r.ldx)
+}
+
+// free gives back its integer registers.
+func (r gradRow) free(m Machine) { m.FreeInts(r.dy, r.lddy, r.y, r.ldy, r.x, r.ldx) }
+
 func gradTile(m Machine, r int, w width) {
 	dw := loadTile(m, r, w, "dwinit", "lddwinit")
 	db := loadTile(m, 1, w, "dbinit", "")
 
-	dy, lddy, y, ldy := arg(m, "dy"), arg(m, "lddy"), arg(m, "y"), arg(m, "ldy")
-	x, ldx, n := arg(m, "x"), arg(m, "ldx"), arg(m, "n")
-	dz, yv, xv, zero := m.VecsOf(w.vecs), m.Vec(), m.Vec(), m.Vec()
-	m.Zero(zero)
+	row := gradRow{dy: arg(m, "dy"), lddy: arg(m, "lddy"), y: arg(m, "y"), ldy: arg(m, "ldy"), x: arg(m, "x"), ldx: arg(m, "ldx")}
+	n, dz := arg(m, "n"), m.VecsOf(w.vecs)
+	row.yv, row.xv, row.zero = m.Vec(), m.Vec(), m.Vec()
+	m.Zero(row.zero)
 	end := m.NewLabel("folded")
 	m.JumpIf(n, AtMost, 0, end)
 	byDerivative(m, end, func(d derivative) {
 		m.Comment("dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])")
 		loop := m.NewLabel("fold")
 		m.Label(loop)
-		for q, z := range dz {
-			on := w.on(m, q)
-			w.load(m, q, z, At(dy, 0))
-			if d.times != nil {
-				w.load(m, q, yv, At(y, 0))
-				d.times(on, z, yv, zero)
-			}
-			on.AddVec(db[0][q], db[0][q], z)
-		}
-		for k := range dw {
-			w.fold(m, dw[k], dz, At(x, k*m.Spec().Float.Size), xv)
-		}
-		if d.times != nil {
-			for q, z := range dz {
-				w.store(m, q, At(dy, 0), z)
-			}
-			m.Add(y, ldy)
-		}
-		m.Add(dy, lddy)
-		m.Add(x, ldx)
+		row.fold(m, w, d, dz, db[0], dw, false)
 		m.LoopDown(n, loop)
 	})
 	m.FreeVecs(dz...)
-	m.FreeInts(dy, lddy, y, ldy, x, ldx, n)
+	row.free(m)
+	m.FreeInts(n)
 
-	positive(m, slices.Concat(append(dw, db[0])...), zero)
-	m.FreeVecs(yv, xv, zero)
+	positive(m, slices.Concat(append(dw, db[0])...), row.zero)
+	m.FreeVecs(row.yv, row.xv, row.zero)
 	storeTile(m, dw, w, "dw", "lddw")
 	storeIfWanted(m, "db", func() { storeTile(m, db, w, "db", "") })
 }
@@ -324,41 +347,15 @@ func (p gradBothPass) end(w width) {
 // fold makes dz of a chunk of a block and continues db and dw by it. If fewer rows are
 // left, the others of what it returns are +0.
 func (p gradBothPass) fold(w width) [][]Vec {
-	lanes, size := p.Spec().Lanes(), p.Spec().Float.Size
+	lanes := p.Spec().Lanes()
 	p.Comment("dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])")
 	dz := make([][]Vec, lanes)
 	for i := range dz {
 		dz[i] = p.VecsOf(w.vecs)
 	}
-	dy, lddy, y, ldy, x, ldx := p.pointer("dy"), arg(p, "lddy"), p.pointer("y"), arg(p, "ldy"), arg(p, "x"), arg(p, "ldx")
-	yv, xv, zero := p.Vec(), p.Vec(), p.Vec()
-	p.Zero(zero)
-	row := func(dz []Vec) {
-		for q, z := range dz {
-			on := w.on(p, q)
-			w.load(p, q, z, At(dy, 0))
-			if p.d.times != nil {
-				w.load(p, q, yv, At(y, 0))
-				p.d.times(on, z, yv, zero)
-			}
-			on.AddVec(p.sums[0][q], p.sums[0][q], z)
-		}
-		for k, dw := range p.sums[1:] {
-			w.fold(p, dw, dz, At(x, k*size), xv)
-		}
-		if p.d.times != nil {
-			for q, z := range dz {
-				if w.part != nil { // of which nothing is left when it is stored
-					p.Move(yv, z)
-					z = yv
-				}
-				w.store(p, q, At(dy, 0), z)
-			}
-			p.Add(y, ldy)
-		}
-		p.Add(dy, lddy)
-		p.Add(x, ldx)
-	}
+	row := gradRow{dy: p.pointer("dy"), lddy: arg(p, "lddy"), y: p.pointer("y"), ldy: arg(p, "ldy"), x: arg(p, "x"), ldx: arg(p, "ldx")}
+	row.yv, row.xv, row.zero = p.Vec(), p.Vec(), p.Vec()
+	p.Zero(row.zero)
 	left, whole, folded := arg(p, "n"), p.NewLabel("whole"), p.NewLabel("folded")
 	p.JumpIf(left, AtLeast, lanes, whole)
 	for _, z := range dz[1:] {
@@ -371,17 +368,17 @@ func (p gradBothPass) fold(w width) [][]Vec {
 		if i > 0 {
 			p.JumpIf(left, AtMost, i, folded)
 		}
-		row(z)
+		row.fold(p, w, p.d, z, p.sums[0], p.sums[1:], true)
 	}
 	p.Label(folded)
 	p.FreeInts(left)
 	p.ifAll(func() {
-		p.SetArg("dy", dy)
-		p.SetArg("y", y)
-		p.SetArg("x", x)
+		p.SetArg("dy", row.dy)
+		p.SetArg("y", row.y)
+		p.SetArg("x", row.x)
 	})
-	p.FreeInts(dy, lddy, y, ldy, x, ldx)
-	p.FreeVecs(yv, xv, zero)
+	row.free(p)
+	p.FreeVecs(row.yv, row.xv, row.zero)
 	return dz
 }
 

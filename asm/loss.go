@@ -8,8 +8,12 @@ func mse(m Machine) {
 		"",
 		"Each sum is one chain of fused multiply-adds in order of q. lane[16] is that",
 		"of the others, halved. grad may be nil, pred or target.")
-	acc := loadLanes(m, "init")
-	g, p, t, n := m.Int(), m.Int(), m.Int(), m.Int()
+	s, p := m.Spec(), arg(m, "init")
+	acc := m.VecsOf(chains / s.Lanes())
+	for q, v := range acc {
+		m.Load(v, At(p, q*s.VecBytes))
+	}
+	g, t, n := m.Int(), m.Int(), m.Int()
 	c, d, dt := m.Vec(), m.Vec(), m.Vec()
 	m.Arg(g, "grad")
 	m.Arg(p, "pred")
@@ -36,36 +40,19 @@ func mse(m Machine) {
 	}
 	without, end := m.NewLabel("without"), m.NewLabel("folded")
 	m.JumpIf(g, Equal, 0, without)
+	m.Comment("d = pred[q] - target[q];  lane[q mod 16] = fma(d, d, lane[q mod 16]);  grad[q] = d·c")
 	body(true)
 	m.Jump(end)
 	m.Label(without)
 	m.Comment("the same without grad")
 	body(false)
 	m.Label(end)
-	storeLanes(m, acc)
-	m.Comment("lane[16] = halved lanes")
-	halve(m, acc)
+	m.Comment("the lanes, and lane[16], which they are halved to")
 	m.Arg(p, "lane")
-	m.StoreLane(At(p, chains*m.Spec().Float.Size), m.FoldRows(acc[:1], d)[0])
+	for q, v := range acc {
+		m.Store(At(p, q*s.VecBytes), v)
+	}
+	halve(m, acc)
+	m.StoreLane(At(p, chains*s.Float.Size), m.FoldRows(acc[:1], d)[0])
 	m.Return()
-}
-
-// loadLanes loads the sixteen lanes of a fold from a parameter, and storeLanes
-// stores them at lane.
-func loadLanes(m Machine, from string) []Vec {
-	p := arg(m, from)
-	acc := m.VecsOf(chains / m.Spec().Lanes())
-	for q, v := range acc {
-		m.Load(v, At(p, q*m.Spec().VecBytes))
-	}
-	m.FreeInts(p)
-	return acc
-}
-
-func storeLanes(m Machine, acc []Vec) {
-	p := arg(m, "lane")
-	for q, v := range acc {
-		m.Store(At(p, q*m.Spec().VecBytes), v)
-	}
-	m.FreeInts(p)
 }

@@ -427,8 +427,8 @@ func (m *neon) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 	lanes := m.spec.Lanes()
 	for c := 0; c < cols; c += lanes {
 		count, vs, loaded := min(lanes, cols-c), m.VecsOf(lanes), m.NewLabel("loaded")
-		for _, v := range vs[1:] {
-			if few != nil {
+		if few != nil {
+			for _, v := range vs[1:] { // of which the first is loaded whole
 				m.Zero(v)
 			}
 		}

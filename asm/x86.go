@@ -541,8 +541,8 @@ func (m *x86) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 	for c := 0; c < cols; c += e {
 		count := min(e, cols-c)
 		vs, loaded := m.VecsOf(e), m.NewLabel("loaded")
-		for _, v := range vs {
-			if few != nil {
+		if few != nil {
+			for _, v := range vs[1:] { // of which the first is loaded whole
 				m.VXORPS(m.xmm(v), m.xmm(v), m.xmm(v))
 			}
 		}

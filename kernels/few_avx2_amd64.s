@@ -11062,7 +11062,6 @@ row7:
 	ADDQ         $0x01, DX
 	DECQ         CX
 	JNZ          row7
-	JMP          ready1
 
 ready1:
 	MOVQ    turns+56(FP), CX
@@ -11414,7 +11413,6 @@ row7:
 	ADDQ         $0x01, DX
 	DECQ         CX
 	JNZ          row7
-	JMP          ready1
 
 ready1:
 	MOVQ    turns+56(FP), CX

@@ -28738,7 +28738,6 @@ row7:
 	ADDQ         $0x01, DX
 	DECQ         CX
 	JNZ          row7
-	JMP          ready1
 
 ready1:
 	MOVQ    turns+56(FP), CX
@@ -29562,7 +29561,6 @@ row7:
 	ADDQ         $0x01, DX
 	DECQ         CX
 	JNZ          row7
-	JMP          ready1
 
 ready1:
 	MOVQ    turns+56(FP), CX

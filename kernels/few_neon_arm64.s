@@ -25846,7 +25846,6 @@ row19:
 	ADD   $1, R3
 	SUBS  $1, R2
 	BNE   row19
-	B     ready1
 
 ready1:
 	MOVD  turns+56(FP), R2
@@ -26250,7 +26249,6 @@ row7:
 	ADD   $1, R3
 	SUBS  $1, R2
 	BNE   row7
-	B     ready1
 
 ready1:
 	MOVD  turns+56(FP), R2

@@ -93,7 +93,7 @@ fold6:
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
+fold7:
 	VMOVUPS      (BX), Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
@@ -111,8 +111,7 @@ fold8:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold8
-	JMP          folded4
+	JNZ          fold7
 
 folded4:
 	VXORPS  Y14, Y14, Y14
@@ -135,13 +134,13 @@ folded4:
 	VMOVUPS Y5, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted9
+	JE      unwanted8
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(BX)
 	VMOVUPS Y8, 64(BX)
 
-unwanted9:
+unwanted8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -149,7 +148,7 @@ unwanted9:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer10
+	JNE  fewer9
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -171,13 +170,13 @@ fewer3:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
-	JLE     folded11
+	JLE     folded10
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other12
+	JNE     other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold12:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
 	VCMPPS       $0x06, Y11, Y9, Y9
@@ -204,12 +203,12 @@ fold13:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold13
-	JMP          folded11
+	JNZ          fold12
+	JMP          folded10
 
-other12:
+other11:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
+fold13:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
@@ -223,10 +222,9 @@ fold15:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold15
-	JMP          folded11
+	JNZ          fold13
 
-folded11:
+folded10:
 	VXORPS  Y11, Y11, Y11
 	VADDPS  Y11, Y0, Y0
 	VADDPS  Y11, Y1, Y1
@@ -240,21 +238,18 @@ folded11:
 	VMOVUPS Y2, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted16
+	JE      unwanted14
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y3, (BX)
 	VMOVUPS Y4, 32(BX)
 	VMOVUPS Y5, 64(BX)
 
-unwanted16:
+unwanted14:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer10:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer9:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Y0
@@ -269,13 +264,13 @@ fewer10:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded18
+	JLE     folded16
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other19
+	JNE     other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
+fold18:
 	VMOVUPS (BX), Y3
 	VMOVUPS (DX), Y6
 	VCMPPS  $0x06, Y8, Y6, Y6
@@ -298,12 +293,12 @@ fold20:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold20
-	JMP     folded18
+	JNZ     fold18
+	JMP     folded16
 
-other19:
+other17:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
+fold19:
 	VMOVUPS (BX), Y3
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
@@ -313,36 +308,34 @@ fold22:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold22
-	JMP     folded18
+	JNZ     fold19
 
-folded18:
+folded16:
 	VXORPS  Y8, Y8, Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
 	VADDPS  Y8, Y2, Y2
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted20
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(BX)
 
-unwanted23:
+unwanted20:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x15
-	JGE    over24
+	JGE    over21
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer25
+	JNE    fewer22
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -372,13 +365,13 @@ over2:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
-	JLE     folded26
+	JLE     folded23
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other27
+	JNE     other24
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold28:
+fold25:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      (DX), Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -409,12 +402,12 @@ fold28:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold28
-	JMP          folded26
+	JNZ          fold25
+	JMP          folded23
 
-other27:
+other24:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold30:
+fold26:
 	VMOVUPS      (BX), Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
@@ -432,10 +425,9 @@ fold30:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold30
-	JMP          folded26
+	JNZ          fold26
 
-folded26:
+folded23:
 	VXORPS  Y14, Y14, Y14
 	VADDPS  Y14, Y0, Y0
 	VADDPS  Y14, Y1, Y1
@@ -458,7 +450,7 @@ folded26:
 	VMOVUPS X5, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted31
+	JE      unwanted27
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -466,15 +458,15 @@ folded26:
 	VMOVUPS Y7, 32(BX)
 	VMOVUPS X8, 64(DX)
 
-unwanted31:
+unwanted27:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer25:
+fewer22:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer32
+	JNE  fewer28
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -500,13 +492,13 @@ fewer25:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
-	JLE     folded33
+	JLE     folded29
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other34
+	JNE     other30
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold35:
+fold31:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
 	VCMPPS       $0x06, Y11, Y9, Y9
@@ -533,12 +525,12 @@ fold35:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold35
-	JMP          folded33
+	JNZ          fold31
+	JMP          folded29
 
-other34:
+other30:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold37:
+fold32:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
@@ -552,10 +544,9 @@ fold37:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold37
-	JMP          folded33
+	JNZ          fold32
 
-folded33:
+folded29:
 	VXORPS  Y11, Y11, Y11
 	VADDPS  Y11, Y0, Y0
 	VADDPS  Y11, Y1, Y1
@@ -571,7 +562,7 @@ folded33:
 	VMOVUPS X2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted38
+	JE      unwanted33
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -579,17 +570,12 @@ folded33:
 	VMOVUPS Y4, 32(BX)
 	VMOVUPS X5, 64(DX)
 
-unwanted38:
+unwanted33:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer32:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer28:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -606,13 +592,13 @@ fewer32:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded40
+	JLE     folded35
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other41
+	JNE     other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold42:
+fold37:
 	VMOVUPS (BX), Y3
 	VMOVUPS (DX), Y6
 	VCMPPS  $0x06, Y8, Y6, Y6
@@ -635,12 +621,12 @@ fold42:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold42
-	JMP     folded40
+	JNZ     fold37
+	JMP     folded35
 
-other41:
+other36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold44:
+fold38:
 	VMOVUPS (BX), Y3
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
@@ -650,20 +636,16 @@ fold44:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold44
-	JMP     folded40
+	JNZ     fold38
 
-folded40:
+folded35:
 	VXORPS  Y8, Y8, Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
 	VADDPS  Y8, Y2, Y2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted45
+	JE      unwanted39
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -671,17 +653,17 @@ folded40:
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS X2, 64(DX)
 
-unwanted45:
+unwanted39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over24:
+over21:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer46
+	JNE    fewer40
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -711,13 +693,13 @@ over24:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
-	JLE     folded47
+	JLE     folded41
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other48
+	JNE     other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold49:
+fold43:
 	VMOVUPS      (BX), Y9
 	VMOVUPS      (DX), Y12
 	VCMPPS       $0x06, Y14, Y12, Y12
@@ -748,12 +730,12 @@ fold49:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold49
-	JMP          folded47
+	JNZ          fold43
+	JMP          folded41
 
-other48:
+other42:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold51:
+fold44:
 	VMOVUPS      (BX), Y9
 	VADDPS       Y9, Y6, Y6
 	VMOVUPS      32(BX), Y10
@@ -771,10 +753,9 @@ fold51:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold51
-	JMP          folded47
+	JNZ          fold44
 
-folded47:
+folded41:
 	VXORPS  Y14, Y14, Y14
 	VADDPS  Y14, Y0, Y0
 	VADDPS  Y14, Y1, Y1
@@ -797,7 +778,7 @@ folded47:
 	VMOVUPS Y5, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted52
+	JE      unwanted45
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -805,15 +786,15 @@ folded47:
 	VMOVUPS Y7, 32(BX)
 	VMOVUPS Y8, 64(DX)
 
-unwanted52:
+unwanted45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+fewer40:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer53
+	JNE  fewer46
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -839,13 +820,13 @@ fewer46:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
-	JLE     folded54
+	JLE     folded47
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other55
+	JNE     other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold56:
+fold49:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y9
 	VCMPPS       $0x06, Y11, Y9, Y9
@@ -872,12 +853,12 @@ fold56:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold56
-	JMP          folded54
+	JNZ          fold49
+	JMP          folded47
 
-other55:
+other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold58:
+fold50:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y3, Y3
 	VMOVUPS      32(BX), Y7
@@ -891,10 +872,9 @@ fold58:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold58
-	JMP          folded54
+	JNZ          fold50
 
-folded54:
+folded47:
 	VXORPS  Y11, Y11, Y11
 	VADDPS  Y11, Y0, Y0
 	VADDPS  Y11, Y1, Y1
@@ -910,7 +890,7 @@ folded54:
 	VMOVUPS Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted59
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -918,17 +898,12 @@ folded54:
 	VMOVUPS Y4, 32(BX)
 	VMOVUPS Y5, 64(DX)
 
-unwanted59:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer53:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer46:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -945,13 +920,13 @@ fewer53:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded61
+	JLE     folded53
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other62
+	JNE     other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold63:
+fold55:
 	VMOVUPS (BX), Y3
 	VMOVUPS (DX), Y6
 	VCMPPS  $0x06, Y8, Y6, Y6
@@ -974,12 +949,12 @@ fold63:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold63
-	JMP     folded61
+	JNZ     fold55
+	JMP     folded53
 
-other62:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold65:
+fold56:
 	VMOVUPS (BX), Y3
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS 32(BX), Y4
@@ -989,20 +964,16 @@ fold65:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold65
-	JMP     folded61
+	JNZ     fold56
 
-folded61:
+folded53:
 	VXORPS  Y8, Y8, Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
 	VADDPS  Y8, Y2, Y2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted57
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1010,19 +981,19 @@ folded61:
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(DX)
 
-unwanted66:
+unwanted57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower67
+	JLE  narrower58
 	CMPQ AX, $0x10
-	JNE  over68
+	JNE  over59
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer69
+	JNE  fewer60
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1045,13 +1016,13 @@ narrower1:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded70
+	JLE     folded61
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other71
+	JNE     other62
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold72:
+fold63:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VCMPPS       $0x06, Y10, Y8, Y8
@@ -1074,12 +1045,12 @@ fold72:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold72
-	JMP          folded70
+	JNZ          fold63
+	JMP          folded61
 
-other71:
+other62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold74:
+fold64:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX), Y7
@@ -1093,10 +1064,9 @@ fold74:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold74
-	JMP          folded70
+	JNZ          fold64
 
-folded70:
+folded61:
 	VXORPS  Y10, Y10, Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y1, Y1
@@ -1112,20 +1082,20 @@ folded70:
 	VMOVUPS Y3, 32(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted75
+	JE      unwanted65
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y4, (BX)
 	VMOVUPS Y5, 32(BX)
 
-unwanted75:
+unwanted65:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer69:
+fewer60:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer76
+	JNE  fewer66
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1145,13 +1115,13 @@ fewer69:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded77
+	JLE     folded67
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other78
+	JNE     other68
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold79:
+fold69:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
 	VCMPPS       $0x06, Y8, Y6, Y6
@@ -1171,12 +1141,12 @@ fold79:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold79
-	JMP          folded77
+	JNZ          fold69
+	JMP          folded67
 
-other78:
+other68:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold81:
+fold70:
 	VMOVUPS      (BX), Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX), Y5
@@ -1187,10 +1157,9 @@ fold81:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold81
-	JMP          folded77
+	JNZ          fold70
 
-folded77:
+folded67:
 	VXORPS  Y8, Y8, Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
@@ -1201,20 +1170,17 @@ folded77:
 	VMOVUPS Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted82
+	JE      unwanted71
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(BX)
 
-unwanted82:
+unwanted71:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer76:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer66:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Y0
@@ -1228,13 +1194,13 @@ fewer76:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded84
+	JLE     folded73
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other85
+	JNE     other74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold86:
+fold75:
 	VMOVUPS (BX), Y2
 	VMOVUPS (DX), Y4
 	VCMPPS  $0x06, Y6, Y4, Y4
@@ -1251,12 +1217,12 @@ fold86:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold86
-	JMP     folded84
+	JNZ     fold75
+	JMP     folded73
 
-other85:
+other74:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold88:
+fold76:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX), Y3
@@ -1264,34 +1230,32 @@ fold88:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold88
-	JMP     folded84
+	JNZ     fold76
 
-folded84:
+folded73:
 	VXORPS  Y6, Y6, Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted89
+	JE      unwanted77
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 
-unwanted89:
+unwanted77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over68:
+over59:
 	CMPQ   AX, $0x0d
-	JGE    over90
+	JGE    over78
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x30, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer91
+	JNE    fewer79
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1318,13 +1282,13 @@ over68:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded92
+	JLE     folded80
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other93
+	JNE     other81
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold82:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VCMPPS       $0x06, Y10, Y8, Y8
@@ -1347,12 +1311,12 @@ fold94:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold94
-	JMP          folded92
+	JNZ          fold82
+	JMP          folded80
 
-other93:
+other81:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold96:
+fold83:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX)(AX*1), X7
@@ -1366,10 +1330,9 @@ fold96:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold96
-	JMP          folded92
+	JNZ          fold83
 
-folded92:
+folded80:
 	VXORPS  Y10, Y10, Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y1, Y1
@@ -1387,22 +1350,22 @@ folded92:
 	VMOVUPS X3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted97
+	JE      unwanted84
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y4, (BX)
 	VMOVUPS X5, 32(DX)
 
-unwanted97:
+unwanted84:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer91:
+fewer79:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer98
+	JNE  fewer85
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1426,13 +1389,13 @@ fewer91:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded99
+	JLE     folded86
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other100
+	JNE     other87
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold88:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
 	VCMPPS       $0x06, Y8, Y6, Y6
@@ -1452,12 +1415,12 @@ fold101:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold101
-	JMP          folded99
+	JNZ          fold88
+	JMP          folded86
 
-other100:
+other87:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold103:
+fold89:
 	VMOVUPS      (BX), Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX)(AX*1), X5
@@ -1468,10 +1431,9 @@ fold103:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold103
-	JMP          folded99
+	JNZ          fold89
 
-folded99:
+folded86:
 	VXORPS  Y8, Y8, Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
@@ -1484,24 +1446,19 @@ folded99:
 	VMOVUPS X1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted104
+	JE      unwanted90
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y2, (BX)
 	VMOVUPS X3, 32(DX)
 
-unwanted104:
+unwanted90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer98:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer85:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -1517,13 +1474,13 @@ fewer98:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded106
+	JLE     folded92
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other107
+	JNE     other93
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold94:
 	VMOVUPS (BX), Y2
 	VMOVUPS (DX), Y4
 	VCMPPS  $0x06, Y6, Y4, Y4
@@ -1540,12 +1497,12 @@ fold108:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold108
-	JMP     folded106
+	JNZ     fold94
+	JMP     folded92
 
-other107:
+other93:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold110:
+fold95:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX)(AX*1), X3
@@ -1553,36 +1510,32 @@ fold110:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold110
-	JMP     folded106
+	JNZ     fold95
 
-folded106:
+folded92:
 	VXORPS  Y6, Y6, Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted111
+	JE      unwanted96
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS X1, 32(DX)
 
-unwanted111:
+unwanted96:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over90:
+over78:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer112
+	JNE    fewer97
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1609,13 +1562,13 @@ over90:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded113
+	JLE     folded98
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other114
+	JNE     other99
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold100:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VCMPPS       $0x06, Y10, Y8, Y8
@@ -1638,12 +1591,12 @@ fold115:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
-	JMP          folded113
+	JNZ          fold100
+	JMP          folded98
 
-other114:
+other99:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold117:
+fold101:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX)(AX*1), Y7
@@ -1657,10 +1610,9 @@ fold117:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold117
-	JMP          folded113
+	JNZ          fold101
 
-folded113:
+folded98:
 	VXORPS  Y10, Y10, Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y1, Y1
@@ -1678,22 +1630,22 @@ folded113:
 	VMOVUPS Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted118
+	JE      unwanted102
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y4, (BX)
 	VMOVUPS Y5, 32(DX)
 
-unwanted118:
+unwanted102:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer112:
+fewer97:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer119
+	JNE  fewer103
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1717,13 +1669,13 @@ fewer112:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded120
+	JLE     folded104
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other121
+	JNE     other105
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold106:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
 	VCMPPS       $0x06, Y8, Y6, Y6
@@ -1743,12 +1695,12 @@ fold122:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
-	JMP          folded120
+	JNZ          fold106
+	JMP          folded104
 
-other121:
+other105:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold124:
+fold107:
 	VMOVUPS      (BX), Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX)(AX*1), Y5
@@ -1759,10 +1711,9 @@ fold124:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold124
-	JMP          folded120
+	JNZ          fold107
 
-folded120:
+folded104:
 	VXORPS  Y8, Y8, Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
@@ -1775,24 +1726,19 @@ folded120:
 	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted125
+	JE      unwanted108
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(DX)
 
-unwanted125:
+unwanted108:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer119:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer103:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -1808,13 +1754,13 @@ fewer119:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded127
+	JLE     folded110
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other128
+	JNE     other111
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold112:
 	VMOVUPS (BX), Y2
 	VMOVUPS (DX), Y4
 	VCMPPS  $0x06, Y6, Y4, Y4
@@ -1831,12 +1777,12 @@ fold129:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold129
-	JMP     folded127
+	JNZ     fold112
+	JMP     folded110
 
-other128:
+other111:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold131:
+fold113:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX)(AX*1), Y3
@@ -1844,36 +1790,32 @@ fold131:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold131
-	JMP     folded127
+	JNZ     fold113
 
-folded127:
+folded110:
 	VXORPS  Y6, Y6, Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted132
+	JE      unwanted114
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(DX)
 
-unwanted132:
+unwanted114:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower67:
+narrower58:
 	CMPQ AX, $0x08
-	JNE  over133
+	JNE  over115
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer134
+	JNE  fewer116
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1893,13 +1835,13 @@ narrower67:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded135
+	JLE     folded117
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other136
+	JNE     other118
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold137:
+fold119:
 	VMOVUPS      (BX), Y3
 	VMOVUPS      (DX), Y4
 	VCMPPS       $0x06, Y6, Y4, Y4
@@ -1914,12 +1856,12 @@ fold137:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold137
-	JMP          folded135
+	JNZ          fold119
+	JMP          folded117
 
-other136:
+other118:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold139:
+fold120:
 	VMOVUPS      (BX), Y3
 	VADDPS       Y3, Y2, Y2
 	VBROADCASTSS (DI), Y5
@@ -1929,10 +1871,9 @@ fold139:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold139
-	JMP          folded135
+	JNZ          fold120
 
-folded135:
+folded117:
 	VXORPS  Y6, Y6, Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
@@ -1943,19 +1884,19 @@ folded135:
 	VMOVUPS Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted140
+	JE      unwanted121
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y2, (BX)
 
-unwanted140:
+unwanted121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer134:
+fewer116:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer141
+	JNE  fewer122
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1973,13 +1914,13 @@ fewer134:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y5, Y5, Y5
 	TESTQ   R9, R9
-	JLE     folded142
+	JLE     folded123
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other143
+	JNE     other124
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold144:
+fold125:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      (DX), Y3
 	VCMPPS       $0x06, Y5, Y3, Y3
@@ -1992,12 +1933,12 @@ fold144:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold144
-	JMP          folded142
+	JNZ          fold125
+	JMP          folded123
 
-other143:
+other124:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold146:
+fold126:
 	VMOVUPS      (BX), Y2
 	VADDPS       Y2, Y1, Y1
 	VBROADCASTSS (DI), Y4
@@ -2005,10 +1946,9 @@ fold146:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold146
-	JMP          folded142
+	JNZ          fold126
 
-folded142:
+folded123:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
@@ -2016,19 +1956,16 @@ folded142:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted147
+	JE      unwanted127
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y1, (BX)
 
-unwanted147:
+unwanted127:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer141:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer122:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Y0
@@ -2041,13 +1978,13 @@ fewer141:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y4, Y4, Y4
 	TESTQ   R9, R9
-	JLE     folded149
+	JLE     folded129
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other150
+	JNE     other130
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold131:
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
 	VCMPPS  $0x06, Y4, Y2, Y2
@@ -2058,41 +1995,39 @@ fold151:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold151
-	JMP     folded149
+	JNZ     fold131
+	JMP     folded129
 
-other150:
+other130:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold153:
+fold132:
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold153
-	JMP     folded149
+	JNZ     fold132
 
-folded149:
+folded129:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted154
+	JE      unwanted133
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 
-unwanted154:
+unwanted133:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over133:
+over115:
 	CMPQ AX, $0x04
-	JNE  over155
+	JNE  over134
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer156
+	JNE  fewer135
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2112,13 +2047,13 @@ over133:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded157
+	JLE     folded136
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other158
+	JNE     other137
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold138:
 	VMOVUPS      (BX), X3
 	VMOVUPS      (DX), X4
 	VCMPPS       $0x06, X6, X4, X4
@@ -2133,12 +2068,12 @@ fold159:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold159
-	JMP          folded157
+	JNZ          fold138
+	JMP          folded136
 
-other158:
+other137:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold161:
+fold139:
 	VMOVUPS      (BX), X3
 	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
@@ -2148,10 +2083,9 @@ fold161:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold161
-	JMP          folded157
+	JNZ          fold139
 
-folded157:
+folded136:
 	VXORPS  Y6, Y6, Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
@@ -2162,19 +2096,19 @@ folded157:
 	VMOVUPS X1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted162
+	JE      unwanted140
 	MOVQ    db+32(FP), BX
 	VMOVUPS X2, (BX)
 
-unwanted162:
+unwanted140:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer156:
+fewer135:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer163
+	JNE  fewer141
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2192,13 +2126,13 @@ fewer156:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y5, Y5, Y5
 	TESTQ   R9, R9
-	JLE     folded164
+	JLE     folded142
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other165
+	JNE     other143
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold144:
 	VMOVUPS      (BX), X2
 	VMOVUPS      (DX), X3
 	VCMPPS       $0x06, X5, X3, X3
@@ -2211,12 +2145,12 @@ fold166:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold166
-	JMP          folded164
+	JNZ          fold144
+	JMP          folded142
 
-other165:
+other143:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold168:
+fold145:
 	VMOVUPS      (BX), X2
 	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
@@ -2224,10 +2158,9 @@ fold168:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold168
-	JMP          folded164
+	JNZ          fold145
 
-folded164:
+folded142:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
@@ -2235,19 +2168,16 @@ folded164:
 	VMOVUPS X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted169
+	JE      unwanted146
 	MOVQ    db+32(FP), BX
 	VMOVUPS X1, (BX)
 
-unwanted169:
+unwanted146:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer163:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer141:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), X0
@@ -2260,13 +2190,13 @@ fewer163:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y4, Y4, Y4
 	TESTQ   R9, R9
-	JLE     folded171
+	JLE     folded148
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other172
+	JNE     other149
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
+fold150:
 	VMOVUPS (BX), X1
 	VMOVUPS (DX), X2
 	VCMPPS  $0x06, X4, X2, X2
@@ -2277,43 +2207,41 @@ fold173:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold173
-	JMP     folded171
+	JNZ     fold150
+	JMP     folded148
 
-other172:
+other149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold175:
+fold151:
 	VMOVUPS (BX), X1
 	VADDPS  X1, X0, X0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold175
-	JMP     folded171
+	JNZ     fold151
 
-folded171:
+folded148:
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted176
+	JE      unwanted152
 	MOVQ    db+32(FP), BX
 	VMOVUPS X0, (BX)
 
-unwanted176:
+unwanted152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over155:
+over134:
 	CMPQ   AX, $0x04
-	JLT    over177
+	JLT    over153
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer178
+	JNE    fewer154
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2340,13 +2268,13 @@ over155:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded179
+	JLE     folded155
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other180
+	JNE     other156
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold181:
+fold157:
 	VMOVUPS      (BX), X6
 	VMOVUPS      (DX), X8
 	VCMPPS       $0x06, X10, X8, X8
@@ -2369,12 +2297,12 @@ fold181:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold181
-	JMP          folded179
+	JNZ          fold157
+	JMP          folded155
 
-other180:
+other156:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold183:
+fold158:
 	VMOVUPS      (BX), X6
 	VADDPS       X6, X4, X4
 	VMOVUPS      16(BX)(AX*1), X7
@@ -2388,10 +2316,9 @@ fold183:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold183
-	JMP          folded179
+	JNZ          fold158
 
-folded179:
+folded155:
 	VXORPS  Y10, Y10, Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y1, Y1
@@ -2409,22 +2336,22 @@ folded179:
 	VMOVUPS X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted184
+	JE      unwanted159
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X4, (BX)
 	VMOVUPS X5, 16(DX)
 
-unwanted184:
+unwanted159:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer178:
+fewer154:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer185
+	JNE  fewer160
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2448,13 +2375,13 @@ fewer178:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded186
+	JLE     folded161
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other187
+	JNE     other162
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold163:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
 	VCMPPS       $0x06, X8, X6, X6
@@ -2474,12 +2401,12 @@ fold188:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold188
-	JMP          folded186
+	JNZ          fold163
+	JMP          folded161
 
-other187:
+other162:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold190:
+fold164:
 	VMOVUPS      (BX), X4
 	VADDPS       X4, X2, X2
 	VMOVUPS      16(BX)(AX*1), X5
@@ -2490,10 +2417,9 @@ fold190:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold190
-	JMP          folded186
+	JNZ          fold164
 
-folded186:
+folded161:
 	VXORPS  Y8, Y8, Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
@@ -2506,24 +2432,19 @@ folded186:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted191
+	JE      unwanted165
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X2, (BX)
 	VMOVUPS X3, 16(DX)
 
-unwanted191:
+unwanted165:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer185:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer160:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -2539,13 +2460,13 @@ fewer185:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded193
+	JLE     folded167
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other194
+	JNE     other168
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold169:
 	VMOVUPS (BX), X2
 	VMOVUPS (DX), X4
 	VCMPPS  $0x06, X6, X4, X4
@@ -2562,12 +2483,12 @@ fold195:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold195
-	JMP     folded193
+	JNZ     fold169
+	JMP     folded167
 
-other194:
+other168:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold197:
+fold170:
 	VMOVUPS (BX), X2
 	VADDPS  X2, X0, X0
 	VMOVUPS 16(BX)(AX*1), X3
@@ -2575,36 +2496,32 @@ fold197:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold197
-	JMP     folded193
+	JNZ     fold170
 
-folded193:
+folded167:
 	VXORPS  Y6, Y6, Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted198
+	JE      unwanted171
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
 
-unwanted198:
+unwanted171:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over177:
+over153:
 	CMPQ AX, $0x02
-	JNE  over199
+	JNE  over172
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer200
+	JNE  fewer173
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2624,13 +2541,13 @@ over177:
 	MOVQ   n+112(FP), R9
 	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
-	JLE    folded201
+	JLE    folded174
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other202
+	JNE    other175
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold203:
+fold176:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
 	VCMPPS       $0x06, X6, X4, X4
@@ -2645,12 +2562,12 @@ fold203:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold203
-	JMP          folded201
+	JNZ          fold176
+	JMP          folded174
 
-other202:
+other175:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold205:
+fold177:
 	VMOVSD       (BX), X3
 	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
@@ -2660,10 +2577,9 @@ fold205:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold205
-	JMP          folded201
+	JNZ          fold177
 
-folded201:
+folded174:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -2674,19 +2590,19 @@ folded201:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted206
+	JE     unwanted178
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted206:
+unwanted178:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer200:
+fewer173:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer207
+	JNE  fewer179
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2704,13 +2620,13 @@ fewer200:
 	MOVQ   n+112(FP), R9
 	VXORPS Y5, Y5, Y5
 	TESTQ  R9, R9
-	JLE    folded208
+	JLE    folded180
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other209
+	JNE    other181
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold210:
+fold182:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
 	VCMPPS       $0x06, X5, X3, X3
@@ -2723,12 +2639,12 @@ fold210:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold210
-	JMP          folded208
+	JNZ          fold182
+	JMP          folded180
 
-other209:
+other181:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold212:
+fold183:
 	VMOVSD       (BX), X2
 	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
@@ -2736,10 +2652,9 @@ fold212:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold212
-	JMP          folded208
+	JNZ          fold183
 
-folded208:
+folded180:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -2747,19 +2662,16 @@ folded208:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted213
+	JE     unwanted184
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted213:
+unwanted184:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer207:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer179:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSD (BX), X0
@@ -2772,13 +2684,13 @@ fewer207:
 	MOVQ   n+112(FP), R9
 	VXORPS Y4, Y4, Y4
 	TESTQ  R9, R9
-	JLE    folded215
+	JLE    folded186
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other216
+	JNE    other187
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold217:
+fold188:
 	VMOVSD (BX), X1
 	VMOVSD (DX), X2
 	VCMPPS $0x06, X4, X2, X2
@@ -2789,43 +2701,41 @@ fold217:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold217
-	JMP    folded215
+	JNZ    fold188
+	JMP    folded186
 
-other216:
+other187:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold219:
+fold189:
 	VMOVSD (BX), X1
 	VADDPS X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold219
-	JMP    folded215
+	JNZ    fold189
 
-folded215:
+folded186:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted220
+	JE     unwanted190
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted220:
+unwanted190:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over199:
+over172:
 	CMPQ   AX, $0x02
-	JLT    over221
+	JLT    over191
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer222
+	JNE    fewer192
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2852,13 +2762,13 @@ over199:
 	MOVQ   n+112(FP), R9
 	VXORPS Y10, Y10, Y10
 	TESTQ  R9, R9
-	JLE    folded223
+	JLE    folded193
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other224
+	JNE    other194
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold225:
+fold195:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
 	VCMPPS       $0x06, X10, X8, X8
@@ -2881,12 +2791,12 @@ fold225:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold225
-	JMP          folded223
+	JNZ          fold195
+	JMP          folded193
 
-other224:
+other194:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold227:
+fold196:
 	VMOVSD       (BX), X6
 	VADDPS       X6, X4, X4
 	VMOVSD       8(BX)(AX*1), X7
@@ -2900,10 +2810,9 @@ fold227:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold227
-	JMP          folded223
+	JNZ          fold196
 
-folded223:
+folded193:
 	VXORPS Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -2921,22 +2830,22 @@ folded223:
 	VMOVSD X3, 8(DX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted228
+	JE     unwanted197
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X4, (BX)
 	VMOVSD X5, 8(DX)
 
-unwanted228:
+unwanted197:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer222:
+fewer192:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer229
+	JNE  fewer198
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -2960,13 +2869,13 @@ fewer222:
 	MOVQ   n+112(FP), R9
 	VXORPS Y8, Y8, Y8
 	TESTQ  R9, R9
-	JLE    folded230
+	JLE    folded199
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other231
+	JNE    other200
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold232:
+fold201:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
 	VCMPPS       $0x06, X8, X6, X6
@@ -2986,12 +2895,12 @@ fold232:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold232
-	JMP          folded230
+	JNZ          fold201
+	JMP          folded199
 
-other231:
+other200:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold234:
+fold202:
 	VMOVSD       (BX), X4
 	VADDPS       X4, X2, X2
 	VMOVSD       8(BX)(AX*1), X5
@@ -3002,10 +2911,9 @@ fold234:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold234
-	JMP          folded230
+	JNZ          fold202
 
-folded230:
+folded199:
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -3018,24 +2926,19 @@ folded230:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted235
+	JE     unwanted203
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X2, (BX)
 	VMOVSD X3, 8(DX)
 
-unwanted235:
+unwanted203:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer229:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer198:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ   dbinit+40(FP), BX
 	MOVQ   BX, DX
@@ -3051,13 +2954,13 @@ fewer229:
 	MOVQ   n+112(FP), R9
 	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
-	JLE    folded237
+	JLE    folded205
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other238
+	JNE    other206
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold239:
+fold207:
 	VMOVSD (BX), X2
 	VMOVSD (DX), X4
 	VCMPPS $0x06, X6, X4, X4
@@ -3074,12 +2977,12 @@ fold239:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold239
-	JMP    folded237
+	JNZ    fold207
+	JMP    folded205
 
-other238:
+other206:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold241:
+fold208:
 	VMOVSD (BX), X2
 	VADDPS X2, X0, X0
 	VMOVSD 8(BX)(AX*1), X3
@@ -3087,34 +2990,30 @@ fold241:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold241
-	JMP    folded237
+	JNZ    fold208
 
-folded237:
+folded205:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
-	MOVQ   dw+0(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted242
+	JE     unwanted209
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
 
-unwanted242:
+unwanted209:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over221:
+over191:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer243
+	JNE  fewer210
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -3134,13 +3033,13 @@ over221:
 	MOVQ   n+112(FP), R9
 	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
-	JLE    folded244
+	JLE    folded211
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other245
+	JNE    other212
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold246:
+fold213:
 	VMOVSS       (BX), X3
 	VMOVSS       (DX), X4
 	VCMPPS       $0x06, X6, X4, X4
@@ -3155,12 +3054,12 @@ fold246:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold246
-	JMP          folded244
+	JNZ          fold213
+	JMP          folded211
 
-other245:
+other212:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold248:
+fold214:
 	VMOVSS       (BX), X3
 	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
@@ -3170,10 +3069,9 @@ fold248:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold248
-	JMP          folded244
+	JNZ          fold214
 
-folded244:
+folded211:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -3184,19 +3082,19 @@ folded244:
 	VMOVSS X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted249
+	JE     unwanted215
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted249:
+unwanted215:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer243:
+fewer210:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer250
+	JNE  fewer216
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -3214,13 +3112,13 @@ fewer243:
 	MOVQ   n+112(FP), R9
 	VXORPS Y5, Y5, Y5
 	TESTQ  R9, R9
-	JLE    folded251
+	JLE    folded217
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other252
+	JNE    other218
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold253:
+fold219:
 	VMOVSS       (BX), X2
 	VMOVSS       (DX), X3
 	VCMPPS       $0x06, X5, X3, X3
@@ -3233,12 +3131,12 @@ fold253:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold253
-	JMP          folded251
+	JNZ          fold219
+	JMP          folded217
 
-other252:
+other218:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold255:
+fold220:
 	VMOVSS       (BX), X2
 	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
@@ -3246,10 +3144,9 @@ fold255:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold255
-	JMP          folded251
+	JNZ          fold220
 
-folded251:
+folded217:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -3257,19 +3154,16 @@ folded251:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted256
+	JE     unwanted221
 	MOVQ   db+32(FP), BX
 	VMOVSS X1, (BX)
 
-unwanted256:
+unwanted221:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer250:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer216:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSS (BX), X0
@@ -3282,13 +3176,13 @@ fewer250:
 	MOVQ   n+112(FP), R9
 	VXORPS Y4, Y4, Y4
 	TESTQ  R9, R9
-	JLE    folded258
+	JLE    folded223
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other259
+	JNE    other224
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold260:
+fold225:
 	VMOVSS (BX), X1
 	VMOVSS (DX), X2
 	VCMPPS $0x06, X4, X2, X2
@@ -3299,31 +3193,29 @@ fold260:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold260
-	JMP    folded258
+	JNZ    fold225
+	JMP    folded223
 
-other259:
+other224:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold262:
+fold226:
 	VMOVSS (BX), X1
 	VADDPS X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold262
-	JMP    folded258
+	JNZ    fold226
 
-folded258:
+folded223:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted263
+	JE     unwanted227
 	MOVQ   db+32(FP), BX
 	VMOVSS X0, (BX)
 
-unwanted263:
+unwanted227:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3407,7 +3299,7 @@ fold6:
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
+fold7:
 	VMOVUPD      (BX), Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
@@ -3425,8 +3317,7 @@ fold8:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold8
-	JMP          folded4
+	JNZ          fold7
 
 folded4:
 	VXORPS  Y14, Y14, Y14
@@ -3449,13 +3340,13 @@ folded4:
 	VMOVUPD Y5, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted9
+	JE      unwanted8
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(BX)
 	VMOVUPD Y8, 64(BX)
 
-unwanted9:
+unwanted8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3463,7 +3354,7 @@ unwanted9:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer10
+	JNE  fewer9
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3485,13 +3376,13 @@ fewer3:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
-	JLE     folded11
+	JLE     folded10
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other12
+	JNE     other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold12:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
@@ -3518,12 +3409,12 @@ fold13:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold13
-	JMP          folded11
+	JNZ          fold12
+	JMP          folded10
 
-other12:
+other11:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
+fold13:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
@@ -3537,10 +3428,9 @@ fold15:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold15
-	JMP          folded11
+	JNZ          fold13
 
-folded11:
+folded10:
 	VXORPS  Y11, Y11, Y11
 	VADDPD  Y11, Y0, Y0
 	VADDPD  Y11, Y1, Y1
@@ -3554,21 +3444,18 @@ folded11:
 	VMOVUPD Y2, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted16
+	JE      unwanted14
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y3, (BX)
 	VMOVUPD Y4, 32(BX)
 	VMOVUPD Y5, 64(BX)
 
-unwanted16:
+unwanted14:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer10:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer9:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Y0
@@ -3583,13 +3470,13 @@ fewer10:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded18
+	JLE     folded16
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other19
+	JNE     other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
+fold18:
 	VMOVUPD (BX), Y3
 	VMOVUPD (DX), Y6
 	VCMPPD  $0x06, Y8, Y6, Y6
@@ -3612,12 +3499,12 @@ fold20:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold20
-	JMP     folded18
+	JNZ     fold18
+	JMP     folded16
 
-other19:
+other17:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
+fold19:
 	VMOVUPD (BX), Y3
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
@@ -3627,36 +3514,34 @@ fold22:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold22
-	JMP     folded18
+	JNZ     fold19
 
-folded18:
+folded16:
 	VXORPS  Y8, Y8, Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
 	VADDPD  Y8, Y2, Y2
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted20
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, 64(BX)
 
-unwanted23:
+unwanted20:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x0b
-	JGE    over24
+	JGE    over21
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer25
+	JNE    fewer22
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3686,13 +3571,13 @@ over2:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
-	JLE     folded26
+	JLE     folded23
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other27
+	JNE     other24
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold28:
+fold25:
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (DX), Y12
 	VCMPPD       $0x06, Y14, Y12, Y12
@@ -3723,12 +3608,12 @@ fold28:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold28
-	JMP          folded26
+	JNZ          fold25
+	JMP          folded23
 
-other27:
+other24:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold30:
+fold26:
 	VMOVUPD      (BX), Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
@@ -3746,10 +3631,9 @@ fold30:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold30
-	JMP          folded26
+	JNZ          fold26
 
-folded26:
+folded23:
 	VXORPS  Y14, Y14, Y14
 	VADDPD  Y14, Y0, Y0
 	VADDPD  Y14, Y1, Y1
@@ -3772,7 +3656,7 @@ folded26:
 	VMOVUPD X5, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted31
+	JE      unwanted27
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3780,15 +3664,15 @@ folded26:
 	VMOVUPD Y7, 32(BX)
 	VMOVUPD X8, 64(DX)
 
-unwanted31:
+unwanted27:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer25:
+fewer22:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer32
+	JNE  fewer28
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3814,13 +3698,13 @@ fewer25:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
-	JLE     folded33
+	JLE     folded29
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other34
+	JNE     other30
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold35:
+fold31:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
@@ -3847,12 +3731,12 @@ fold35:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold35
-	JMP          folded33
+	JNZ          fold31
+	JMP          folded29
 
-other34:
+other30:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold37:
+fold32:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
@@ -3866,10 +3750,9 @@ fold37:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold37
-	JMP          folded33
+	JNZ          fold32
 
-folded33:
+folded29:
 	VXORPS  Y11, Y11, Y11
 	VADDPD  Y11, Y0, Y0
 	VADDPD  Y11, Y1, Y1
@@ -3885,7 +3768,7 @@ folded33:
 	VMOVUPD X2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted38
+	JE      unwanted33
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3893,17 +3776,12 @@ folded33:
 	VMOVUPD Y4, 32(BX)
 	VMOVUPD X5, 64(DX)
 
-unwanted38:
+unwanted33:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer32:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer28:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -3920,13 +3798,13 @@ fewer32:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded40
+	JLE     folded35
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other41
+	JNE     other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold42:
+fold37:
 	VMOVUPD (BX), Y3
 	VMOVUPD (DX), Y6
 	VCMPPD  $0x06, Y8, Y6, Y6
@@ -3949,12 +3827,12 @@ fold42:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold42
-	JMP     folded40
+	JNZ     fold37
+	JMP     folded35
 
-other41:
+other36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold44:
+fold38:
 	VMOVUPD (BX), Y3
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
@@ -3964,20 +3842,16 @@ fold44:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold44
-	JMP     folded40
+	JNZ     fold38
 
-folded40:
+folded35:
 	VXORPS  Y8, Y8, Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
 	VADDPD  Y8, Y2, Y2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted45
+	JE      unwanted39
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3985,17 +3859,17 @@ folded40:
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD X2, 64(DX)
 
-unwanted45:
+unwanted39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over24:
+over21:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer46
+	JNE    fewer40
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4025,13 +3899,13 @@ over24:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y14, Y14, Y14
 	TESTQ   R9, R9
-	JLE     folded47
+	JLE     folded41
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other48
+	JNE     other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold49:
+fold43:
 	VMOVUPD      (BX), Y9
 	VMOVUPD      (DX), Y12
 	VCMPPD       $0x06, Y14, Y12, Y12
@@ -4062,12 +3936,12 @@ fold49:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold49
-	JMP          folded47
+	JNZ          fold43
+	JMP          folded41
 
-other48:
+other42:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold51:
+fold44:
 	VMOVUPD      (BX), Y9
 	VADDPD       Y9, Y6, Y6
 	VMOVUPD      32(BX), Y10
@@ -4085,10 +3959,9 @@ fold51:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold51
-	JMP          folded47
+	JNZ          fold44
 
-folded47:
+folded41:
 	VXORPS  Y14, Y14, Y14
 	VADDPD  Y14, Y0, Y0
 	VADDPD  Y14, Y1, Y1
@@ -4111,7 +3984,7 @@ folded47:
 	VMOVUPD Y5, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted52
+	JE      unwanted45
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4119,15 +3992,15 @@ folded47:
 	VMOVUPD Y7, 32(BX)
 	VMOVUPD Y8, 64(DX)
 
-unwanted52:
+unwanted45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+fewer40:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer53
+	JNE  fewer46
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4153,13 +4026,13 @@ fewer46:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y11, Y11, Y11
 	TESTQ   R9, R9
-	JLE     folded54
+	JLE     folded47
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other55
+	JNE     other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold56:
+fold49:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y9
 	VCMPPD       $0x06, Y11, Y9, Y9
@@ -4186,12 +4059,12 @@ fold56:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold56
-	JMP          folded54
+	JNZ          fold49
+	JMP          folded47
 
-other55:
+other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold58:
+fold50:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y3, Y3
 	VMOVUPD      32(BX), Y7
@@ -4205,10 +4078,9 @@ fold58:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold58
-	JMP          folded54
+	JNZ          fold50
 
-folded54:
+folded47:
 	VXORPS  Y11, Y11, Y11
 	VADDPD  Y11, Y0, Y0
 	VADDPD  Y11, Y1, Y1
@@ -4224,7 +4096,7 @@ folded54:
 	VMOVUPD Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted59
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4232,17 +4104,12 @@ folded54:
 	VMOVUPD Y4, 32(BX)
 	VMOVUPD Y5, 64(DX)
 
-unwanted59:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer53:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer46:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -4259,13 +4126,13 @@ fewer53:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded61
+	JLE     folded53
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other62
+	JNE     other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold63:
+fold55:
 	VMOVUPD (BX), Y3
 	VMOVUPD (DX), Y6
 	VCMPPD  $0x06, Y8, Y6, Y6
@@ -4288,12 +4155,12 @@ fold63:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold63
-	JMP     folded61
+	JNZ     fold55
+	JMP     folded53
 
-other62:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold65:
+fold56:
 	VMOVUPD (BX), Y3
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD 32(BX), Y4
@@ -4303,20 +4170,16 @@ fold65:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold65
-	JMP     folded61
+	JNZ     fold56
 
-folded61:
+folded53:
 	VXORPS  Y8, Y8, Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
 	VADDPD  Y8, Y2, Y2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted57
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -4324,19 +4187,19 @@ folded61:
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, 64(DX)
 
-unwanted66:
+unwanted57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower67
+	JLE  narrower58
 	CMPQ AX, $0x08
-	JNE  over68
+	JNE  over59
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer69
+	JNE  fewer60
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4359,13 +4222,13 @@ narrower1:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded70
+	JLE     folded61
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other71
+	JNE     other62
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold72:
+fold63:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -4388,12 +4251,12 @@ fold72:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold72
-	JMP          folded70
+	JNZ          fold63
+	JMP          folded61
 
-other71:
+other62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold74:
+fold64:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX), Y7
@@ -4407,10 +4270,9 @@ fold74:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold74
-	JMP          folded70
+	JNZ          fold64
 
-folded70:
+folded61:
 	VXORPS  Y10, Y10, Y10
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y10, Y1, Y1
@@ -4426,20 +4288,20 @@ folded70:
 	VMOVUPD Y3, 32(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted75
+	JE      unwanted65
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, 32(BX)
 
-unwanted75:
+unwanted65:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer69:
+fewer60:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer76
+	JNE  fewer66
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4459,13 +4321,13 @@ fewer69:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded77
+	JLE     folded67
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other78
+	JNE     other68
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold79:
+fold69:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
 	VCMPPD       $0x06, Y8, Y6, Y6
@@ -4485,12 +4347,12 @@ fold79:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold79
-	JMP          folded77
+	JNZ          fold69
+	JMP          folded67
 
-other78:
+other68:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold81:
+fold70:
 	VMOVUPD      (BX), Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX), Y5
@@ -4501,10 +4363,9 @@ fold81:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold81
-	JMP          folded77
+	JNZ          fold70
 
-folded77:
+folded67:
 	VXORPS  Y8, Y8, Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
@@ -4515,20 +4376,17 @@ folded77:
 	VMOVUPD Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted82
+	JE      unwanted71
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y2, (BX)
 	VMOVUPD Y3, 32(BX)
 
-unwanted82:
+unwanted71:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer76:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer66:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Y0
@@ -4542,13 +4400,13 @@ fewer76:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded84
+	JLE     folded73
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other85
+	JNE     other74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold86:
+fold75:
 	VMOVUPD (BX), Y2
 	VMOVUPD (DX), Y4
 	VCMPPD  $0x06, Y6, Y4, Y4
@@ -4565,12 +4423,12 @@ fold86:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold86
-	JMP     folded84
+	JNZ     fold75
+	JMP     folded73
 
-other85:
+other74:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold88:
+fold76:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX), Y3
@@ -4578,34 +4436,32 @@ fold88:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold88
-	JMP     folded84
+	JNZ     fold76
 
-folded84:
+folded73:
 	VXORPS  Y6, Y6, Y6
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y6, Y1, Y1
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted89
+	JE      unwanted77
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 
-unwanted89:
+unwanted77:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over68:
+over59:
 	CMPQ   AX, $0x07
-	JGE    over90
+	JGE    over78
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x30, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer91
+	JNE    fewer79
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4632,13 +4488,13 @@ over68:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded92
+	JLE     folded80
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other93
+	JNE     other81
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold82:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -4661,12 +4517,12 @@ fold94:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold94
-	JMP          folded92
+	JNZ          fold82
+	JMP          folded80
 
-other93:
+other81:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold96:
+fold83:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX)(AX*1), X7
@@ -4680,10 +4536,9 @@ fold96:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold96
-	JMP          folded92
+	JNZ          fold83
 
-folded92:
+folded80:
 	VXORPS  Y10, Y10, Y10
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y10, Y1, Y1
@@ -4701,22 +4556,22 @@ folded92:
 	VMOVUPD X3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted97
+	JE      unwanted84
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y4, (BX)
 	VMOVUPD X5, 32(DX)
 
-unwanted97:
+unwanted84:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer91:
+fewer79:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer98
+	JNE  fewer85
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4740,13 +4595,13 @@ fewer91:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded99
+	JLE     folded86
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other100
+	JNE     other87
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold88:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
 	VCMPPD       $0x06, Y8, Y6, Y6
@@ -4766,12 +4621,12 @@ fold101:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold101
-	JMP          folded99
+	JNZ          fold88
+	JMP          folded86
 
-other100:
+other87:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold103:
+fold89:
 	VMOVUPD      (BX), Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX)(AX*1), X5
@@ -4782,10 +4637,9 @@ fold103:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold103
-	JMP          folded99
+	JNZ          fold89
 
-folded99:
+folded86:
 	VXORPS  Y8, Y8, Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
@@ -4798,24 +4652,19 @@ folded99:
 	VMOVUPD X1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted104
+	JE      unwanted90
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y2, (BX)
 	VMOVUPD X3, 32(DX)
 
-unwanted104:
+unwanted90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer98:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer85:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -4831,13 +4680,13 @@ fewer98:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded106
+	JLE     folded92
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other107
+	JNE     other93
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold94:
 	VMOVUPD (BX), Y2
 	VMOVUPD (DX), Y4
 	VCMPPD  $0x06, Y6, Y4, Y4
@@ -4854,12 +4703,12 @@ fold108:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold108
-	JMP     folded106
+	JNZ     fold94
+	JMP     folded92
 
-other107:
+other93:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold110:
+fold95:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX)(AX*1), X3
@@ -4867,36 +4716,32 @@ fold110:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold110
-	JMP     folded106
+	JNZ     fold95
 
-folded106:
+folded92:
 	VXORPS  Y6, Y6, Y6
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y6, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted111
+	JE      unwanted96
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD X1, 32(DX)
 
-unwanted111:
+unwanted96:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over90:
+over78:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer112
+	JNE    fewer97
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4923,13 +4768,13 @@ over90:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded113
+	JLE     folded98
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other114
+	JNE     other99
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold100:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -4952,12 +4797,12 @@ fold115:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
-	JMP          folded113
+	JNZ          fold100
+	JMP          folded98
 
-other114:
+other99:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold117:
+fold101:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX)(AX*1), Y7
@@ -4971,10 +4816,9 @@ fold117:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold117
-	JMP          folded113
+	JNZ          fold101
 
-folded113:
+folded98:
 	VXORPS  Y10, Y10, Y10
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y10, Y1, Y1
@@ -4992,22 +4836,22 @@ folded113:
 	VMOVUPD Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted118
+	JE      unwanted102
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, 32(DX)
 
-unwanted118:
+unwanted102:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer112:
+fewer97:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer119
+	JNE  fewer103
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5031,13 +4875,13 @@ fewer112:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded120
+	JLE     folded104
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other121
+	JNE     other105
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold106:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
 	VCMPPD       $0x06, Y8, Y6, Y6
@@ -5057,12 +4901,12 @@ fold122:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
-	JMP          folded120
+	JNZ          fold106
+	JMP          folded104
 
-other121:
+other105:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold124:
+fold107:
 	VMOVUPD      (BX), Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX)(AX*1), Y5
@@ -5073,10 +4917,9 @@ fold124:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold124
-	JMP          folded120
+	JNZ          fold107
 
-folded120:
+folded104:
 	VXORPS  Y8, Y8, Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
@@ -5089,24 +4932,19 @@ folded120:
 	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted125
+	JE      unwanted108
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y2, (BX)
 	VMOVUPD Y3, 32(DX)
 
-unwanted125:
+unwanted108:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer119:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer103:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -5122,13 +4960,13 @@ fewer119:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded127
+	JLE     folded110
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other128
+	JNE     other111
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold112:
 	VMOVUPD (BX), Y2
 	VMOVUPD (DX), Y4
 	VCMPPD  $0x06, Y6, Y4, Y4
@@ -5145,12 +4983,12 @@ fold129:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold129
-	JMP     folded127
+	JNZ     fold112
+	JMP     folded110
 
-other128:
+other111:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold131:
+fold113:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX)(AX*1), Y3
@@ -5158,36 +4996,32 @@ fold131:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold131
-	JMP     folded127
+	JNZ     fold113
 
-folded127:
+folded110:
 	VXORPS  Y6, Y6, Y6
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y6, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted132
+	JE      unwanted114
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(DX)
 
-unwanted132:
+unwanted114:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower67:
+narrower58:
 	CMPQ AX, $0x04
-	JNE  over133
+	JNE  over115
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer134
+	JNE  fewer116
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5207,13 +5041,13 @@ narrower67:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded135
+	JLE     folded117
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other136
+	JNE     other118
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold137:
+fold119:
 	VMOVUPD      (BX), Y3
 	VMOVUPD      (DX), Y4
 	VCMPPD       $0x06, Y6, Y4, Y4
@@ -5228,12 +5062,12 @@ fold137:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold137
-	JMP          folded135
+	JNZ          fold119
+	JMP          folded117
 
-other136:
+other118:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold139:
+fold120:
 	VMOVUPD      (BX), Y3
 	VADDPD       Y3, Y2, Y2
 	VBROADCASTSD (DI), Y5
@@ -5243,10 +5077,9 @@ fold139:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold139
-	JMP          folded135
+	JNZ          fold120
 
-folded135:
+folded117:
 	VXORPS  Y6, Y6, Y6
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y6, Y1, Y1
@@ -5257,19 +5090,19 @@ folded135:
 	VMOVUPD Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted140
+	JE      unwanted121
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y2, (BX)
 
-unwanted140:
+unwanted121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer134:
+fewer116:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer141
+	JNE  fewer122
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5287,13 +5120,13 @@ fewer134:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y5, Y5, Y5
 	TESTQ   R9, R9
-	JLE     folded142
+	JLE     folded123
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other143
+	JNE     other124
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold144:
+fold125:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      (DX), Y3
 	VCMPPD       $0x06, Y5, Y3, Y3
@@ -5306,12 +5139,12 @@ fold144:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold144
-	JMP          folded142
+	JNZ          fold125
+	JMP          folded123
 
-other143:
+other124:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold146:
+fold126:
 	VMOVUPD      (BX), Y2
 	VADDPD       Y2, Y1, Y1
 	VBROADCASTSD (DI), Y4
@@ -5319,10 +5152,9 @@ fold146:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold146
-	JMP          folded142
+	JNZ          fold126
 
-folded142:
+folded123:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
@@ -5330,19 +5162,16 @@ folded142:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted147
+	JE      unwanted127
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y1, (BX)
 
-unwanted147:
+unwanted127:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer141:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer122:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Y0
@@ -5355,13 +5184,13 @@ fewer141:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y4, Y4, Y4
 	TESTQ   R9, R9
-	JLE     folded149
+	JLE     folded129
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other150
+	JNE     other130
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold131:
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
 	VCMPPD  $0x06, Y4, Y2, Y2
@@ -5372,41 +5201,39 @@ fold151:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold151
-	JMP     folded149
+	JNZ     fold131
+	JMP     folded129
 
-other150:
+other130:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold153:
+fold132:
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold153
-	JMP     folded149
+	JNZ     fold132
 
-folded149:
+folded129:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted154
+	JE      unwanted133
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 
-unwanted154:
+unwanted133:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over133:
+over115:
 	CMPQ AX, $0x02
-	JNE  over155
+	JNE  over134
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer156
+	JNE  fewer135
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5426,13 +5253,13 @@ over133:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded157
+	JLE     folded136
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other158
+	JNE     other137
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold138:
 	VMOVUPD      (BX), X3
 	VMOVUPD      (DX), X4
 	VCMPPD       $0x06, X6, X4, X4
@@ -5447,12 +5274,12 @@ fold159:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold159
-	JMP          folded157
+	JNZ          fold138
+	JMP          folded136
 
-other158:
+other137:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold161:
+fold139:
 	VMOVUPD      (BX), X3
 	VADDPD       X3, X2, X2
 	VBROADCASTSD (DI), Y5
@@ -5462,10 +5289,9 @@ fold161:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold161
-	JMP          folded157
+	JNZ          fold139
 
-folded157:
+folded136:
 	VXORPS  Y6, Y6, Y6
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y6, Y1, Y1
@@ -5476,19 +5302,19 @@ folded157:
 	VMOVUPD X1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted162
+	JE      unwanted140
 	MOVQ    db+32(FP), BX
 	VMOVUPD X2, (BX)
 
-unwanted162:
+unwanted140:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer156:
+fewer135:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer163
+	JNE  fewer141
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5506,13 +5332,13 @@ fewer156:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y5, Y5, Y5
 	TESTQ   R9, R9
-	JLE     folded164
+	JLE     folded142
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other165
+	JNE     other143
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold144:
 	VMOVUPD      (BX), X2
 	VMOVUPD      (DX), X3
 	VCMPPD       $0x06, X5, X3, X3
@@ -5525,12 +5351,12 @@ fold166:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold166
-	JMP          folded164
+	JNZ          fold144
+	JMP          folded142
 
-other165:
+other143:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold168:
+fold145:
 	VMOVUPD      (BX), X2
 	VADDPD       X2, X1, X1
 	VBROADCASTSD (DI), Y4
@@ -5538,10 +5364,9 @@ fold168:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold168
-	JMP          folded164
+	JNZ          fold145
 
-folded164:
+folded142:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
@@ -5549,19 +5374,16 @@ folded164:
 	VMOVUPD X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted169
+	JE      unwanted146
 	MOVQ    db+32(FP), BX
 	VMOVUPD X1, (BX)
 
-unwanted169:
+unwanted146:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer163:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer141:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), X0
@@ -5574,13 +5396,13 @@ fewer163:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y4, Y4, Y4
 	TESTQ   R9, R9
-	JLE     folded171
+	JLE     folded148
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other172
+	JNE     other149
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
+fold150:
 	VMOVUPD (BX), X1
 	VMOVUPD (DX), X2
 	VCMPPD  $0x06, X4, X2, X2
@@ -5591,43 +5413,41 @@ fold173:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold173
-	JMP     folded171
+	JNZ     fold150
+	JMP     folded148
 
-other172:
+other149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold175:
+fold151:
 	VMOVUPD (BX), X1
 	VADDPD  X1, X0, X0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold175
-	JMP     folded171
+	JNZ     fold151
 
-folded171:
+folded148:
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted176
+	JE      unwanted152
 	MOVQ    db+32(FP), BX
 	VMOVUPD X0, (BX)
 
-unwanted176:
+unwanted152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over155:
+over134:
 	CMPQ   AX, $0x02
-	JLT    over177
+	JLT    over153
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x02
-	JNE    fewer178
+	JNE    fewer154
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5654,13 +5474,13 @@ over155:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y10, Y10, Y10
 	TESTQ   R9, R9
-	JLE     folded179
+	JLE     folded155
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other180
+	JNE     other156
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold181:
+fold157:
 	VMOVUPD      (BX), X6
 	VMOVUPD      (DX), X8
 	VCMPPD       $0x06, X10, X8, X8
@@ -5683,12 +5503,12 @@ fold181:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold181
-	JMP          folded179
+	JNZ          fold157
+	JMP          folded155
 
-other180:
+other156:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold183:
+fold158:
 	VMOVUPD      (BX), X6
 	VADDPD       X6, X4, X4
 	VMOVUPD      16(BX)(AX*1), X7
@@ -5702,10 +5522,9 @@ fold183:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold183
-	JMP          folded179
+	JNZ          fold158
 
-folded179:
+folded155:
 	VXORPS  Y10, Y10, Y10
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y10, Y1, Y1
@@ -5723,22 +5542,22 @@ folded179:
 	VMOVUPD X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted184
+	JE      unwanted159
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X4, (BX)
 	VMOVUPD X5, 16(DX)
 
-unwanted184:
+unwanted159:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer178:
+fewer154:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer185
+	JNE  fewer160
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5762,13 +5581,13 @@ fewer178:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y8, Y8, Y8
 	TESTQ   R9, R9
-	JLE     folded186
+	JLE     folded161
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other187
+	JNE     other162
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold163:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
 	VCMPPD       $0x06, X8, X6, X6
@@ -5788,12 +5607,12 @@ fold188:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold188
-	JMP          folded186
+	JNZ          fold163
+	JMP          folded161
 
-other187:
+other162:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold190:
+fold164:
 	VMOVUPD      (BX), X4
 	VADDPD       X4, X2, X2
 	VMOVUPD      16(BX)(AX*1), X5
@@ -5804,10 +5623,9 @@ fold190:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold190
-	JMP          folded186
+	JNZ          fold164
 
-folded186:
+folded161:
 	VXORPS  Y8, Y8, Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
@@ -5820,24 +5638,19 @@ folded186:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted191
+	JE      unwanted165
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X2, (BX)
 	VMOVUPD X3, 16(DX)
 
-unwanted191:
+unwanted165:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer185:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer160:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -5853,13 +5666,13 @@ fewer185:
 	MOVQ    n+112(FP), R9
 	VXORPS  Y6, Y6, Y6
 	TESTQ   R9, R9
-	JLE     folded193
+	JLE     folded167
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other194
+	JNE     other168
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold169:
 	VMOVUPD (BX), X2
 	VMOVUPD (DX), X4
 	VCMPPD  $0x06, X6, X4, X4
@@ -5876,12 +5689,12 @@ fold195:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold195
-	JMP     folded193
+	JNZ     fold169
+	JMP     folded167
 
-other194:
+other168:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold197:
+fold170:
 	VMOVUPD (BX), X2
 	VADDPD  X2, X0, X0
 	VMOVUPD 16(BX)(AX*1), X3
@@ -5889,34 +5702,30 @@ fold197:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold197
-	JMP     folded193
+	JNZ     fold170
 
-folded193:
+folded167:
 	VXORPS  Y6, Y6, Y6
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y6, Y1, Y1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted198
+	JE      unwanted171
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
 
-unwanted198:
+unwanted171:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over177:
+over153:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer199
+	JNE  fewer172
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -5936,13 +5745,13 @@ over177:
 	MOVQ   n+112(FP), R9
 	VXORPS Y6, Y6, Y6
 	TESTQ  R9, R9
-	JLE    folded200
+	JLE    folded173
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other201
+	JNE    other174
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold202:
+fold175:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
 	VCMPPD       $0x06, X6, X4, X4
@@ -5957,12 +5766,12 @@ fold202:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
-	JMP          folded200
+	JNZ          fold175
+	JMP          folded173
 
-other201:
+other174:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold204:
+fold176:
 	VMOVSD       (BX), X3
 	VADDPD       X3, X2, X2
 	VBROADCASTSD (DI), Y5
@@ -5972,10 +5781,9 @@ fold204:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold204
-	JMP          folded200
+	JNZ          fold176
 
-folded200:
+folded173:
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -5986,19 +5794,19 @@ folded200:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted205
+	JE     unwanted177
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted205:
+unwanted177:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer199:
+fewer172:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer206
+	JNE  fewer178
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6016,13 +5824,13 @@ fewer199:
 	MOVQ   n+112(FP), R9
 	VXORPS Y5, Y5, Y5
 	TESTQ  R9, R9
-	JLE    folded207
+	JLE    folded179
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other208
+	JNE    other180
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold209:
+fold181:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
 	VCMPPD       $0x06, X5, X3, X3
@@ -6035,12 +5843,12 @@ fold209:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold209
-	JMP          folded207
+	JNZ          fold181
+	JMP          folded179
 
-other208:
+other180:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold211:
+fold182:
 	VMOVSD       (BX), X2
 	VADDPD       X2, X1, X1
 	VBROADCASTSD (DI), Y4
@@ -6048,10 +5856,9 @@ fold211:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold211
-	JMP          folded207
+	JNZ          fold182
 
-folded207:
+folded179:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y1, Y1
@@ -6059,19 +5866,16 @@ folded207:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted212
+	JE     unwanted183
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted212:
+unwanted183:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer206:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer178:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSD (BX), X0
@@ -6084,13 +5888,13 @@ fewer206:
 	MOVQ   n+112(FP), R9
 	VXORPS Y4, Y4, Y4
 	TESTQ  R9, R9
-	JLE    folded214
+	JLE    folded185
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other215
+	JNE    other186
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold216:
+fold187:
 	VMOVSD (BX), X1
 	VMOVSD (DX), X2
 	VCMPPD $0x06, X4, X2, X2
@@ -6101,31 +5905,29 @@ fold216:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold216
-	JMP    folded214
+	JNZ    fold187
+	JMP    folded185
 
-other215:
+other186:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold218:
+fold188:
 	VMOVSD (BX), X1
 	VADDPD X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold218
-	JMP    folded214
+	JNZ    fold188
 
-folded214:
+folded185:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted219
+	JE     unwanted189
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted219:
+unwanted189:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7297,25 +7099,25 @@ stored132:
 	JMP    end1
 
 other2:
-block138:
+block137:
 	// 8 rows of dx, from +0; 8×8 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk139:
+chunk138:
 	CMPQ BX, $0x08
-	JLT  last140
+	JLT  last139
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept143
+	JE     kept142
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready144
+	JMP    ready143
 
-kept143:
+kept142:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -7324,8 +7126,8 @@ kept143:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready144:
-again142:
+ready143:
+again141:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -7338,7 +7140,7 @@ again142:
 	VXORPS Y13, Y13, Y13
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole145
+	JGE    whole144
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -7347,7 +7149,7 @@ again142:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 
-whole145:
+whole144:
 	VMOVUPS      (CX), Y3
 	VADDPS       Y3, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7355,7 +7157,7 @@ whole145:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded146
+	JLE          folded145
 	VMOVUPS      (CX), Y4
 	VADDPS       Y4, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7363,7 +7165,7 @@ whole145:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded146
+	JLE          folded145
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7371,7 +7173,7 @@ whole145:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded146
+	JLE          folded145
 	VMOVUPS      (CX), Y6
 	VADDPS       Y6, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7379,7 +7181,7 @@ whole145:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded146
+	JLE          folded145
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7387,7 +7189,7 @@ whole145:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded146
+	JLE          folded145
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7395,7 +7197,7 @@ whole145:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded146
+	JLE          folded145
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7403,7 +7205,7 @@ whole145:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded146
+	JLE          folded145
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y1, Y1
 	VBROADCASTSS (R8), Y12
@@ -7411,15 +7213,15 @@ whole145:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded146:
+folded145:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some147
+	JGE  some146
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some147:
+some146:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -7466,20 +7268,20 @@ some147:
 	VFMADD231PS  Y11, Y8, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x09
-	JGE          some157
+	JGE          some156
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	VXORPS       Y3, Y3, Y3
 	VADDPS       Y3, Y0, Y0
 	CMPQ         CX, $0x08
-	JLT          few159
+	JLT          few158
 	CMPQ         SI, $0x04
-	JNE          apart160
+	JNE          apart159
 	VMOVUPS      Y0, (DX)
-	JMP          stored161
+	JMP          stored160
 
-apart160:
+apart159:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7493,10 +7295,10 @@ apart160:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored161:
-	JMP stored158
+stored160:
+	JMP stored157
 
-few159:
+few158:
 	VMOVAPS      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -7511,33 +7313,33 @@ few159:
 	VUNPCKLPD    Y6, Y5, Y5
 	VMOVSS       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored162
+	JLE          stored161
 	VMOVSS       X8, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored162
+	JLE          stored161
 	VMOVSS       X5, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored162
+	JLE          stored161
 	VMOVSS       X7, (DX)(DI*1)
 	CMPQ         CX, $0x04
-	JLE          stored162
+	JLE          stored161
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSS       X6, (DX)(SI*4)
 	CMPQ         CX, $0x05
-	JLE          stored162
+	JLE          stored161
 	VEXTRACTF128 $0x01, Y8, X6
 	VMOVSS       X6, (DX)(R8*1)
 	CMPQ         CX, $0x06
-	JLE          stored162
+	JLE          stored161
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSS       X6, (DX)(DI*2)
 	CMPQ         CX, $0x07
-	JLE          stored162
+	JLE          stored161
 	VEXTRACTF128 $0x01, Y7, X6
 	VMOVSS       X6, (DX)(R9*1)
 
-stored162:
-stored158:
+stored161:
+stored157:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7545,9 +7347,9 @@ stored158:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again142
+	JGE    again141
 
-some157:
+some156:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7560,24 +7362,24 @@ some157:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x09
-	JGE     some163
+	JGE     some162
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some163:
+some162:
 	ADDQ $0x20, AX
 	SUBQ $0x08, BX
 	CMPQ BX, $0x01
-	JGE  chunk139
-	JMP  turned141
+	JGE  chunk138
+	JMP  turned140
 
-last140:
+last139:
 	CMPQ BX, $0x08
-	JNE  over164
-	JMP  turned141
+	JNE  over163
+	JMP  turned140
 
-over164:
+over163:
 	MOVQ    BX, CX
 	ANDQ    $0x07, CX
 	IMUL3Q  $0x04, CX, CX
@@ -7588,12 +7390,12 @@ over164:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept166
+	JE     kept165
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready167
+	JMP    ready166
 
-kept166:
+kept165:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPS (CX), Y3, Y1
@@ -7602,8 +7404,8 @@ kept166:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPS (CX), Y3, Y2
 
-ready167:
-again165:
+ready166:
+again164:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -7616,7 +7418,7 @@ again165:
 	VXORPS Y14, Y14, Y14
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole168
+	JGE    whole167
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
@@ -7625,7 +7427,7 @@ again165:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-whole168:
+whole167:
 	VMASKMOVPS   (CX), Y3, Y4
 	VADDPS       Y4, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7633,7 +7435,7 @@ whole168:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded169
+	JLE          folded168
 	VMASKMOVPS   (CX), Y3, Y5
 	VADDPS       Y5, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7641,7 +7443,7 @@ whole168:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded169
+	JLE          folded168
 	VMASKMOVPS   (CX), Y3, Y6
 	VADDPS       Y6, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7649,7 +7451,7 @@ whole168:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded169
+	JLE          folded168
 	VMASKMOVPS   (CX), Y3, Y7
 	VADDPS       Y7, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7657,7 +7459,7 @@ whole168:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded169
+	JLE          folded168
 	VMASKMOVPS   (CX), Y3, Y8
 	VADDPS       Y8, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7665,7 +7467,7 @@ whole168:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded169
+	JLE          folded168
 	VMASKMOVPS   (CX), Y3, Y9
 	VADDPS       Y9, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7673,7 +7475,7 @@ whole168:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded169
+	JLE          folded168
 	VMASKMOVPS   (CX), Y3, Y10
 	VADDPS       Y10, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7681,7 +7483,7 @@ whole168:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded169
+	JLE          folded168
 	VMASKMOVPS   (CX), Y3, Y11
 	VADDPS       Y11, Y1, Y1
 	VBROADCASTSS (R8), Y13
@@ -7689,15 +7491,15 @@ whole168:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded169:
+folded168:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x09
-	JGE  some170
+	JGE  some169
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some170:
+some169:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -7729,51 +7531,51 @@ some170:
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned171
+	JE           turned170
 	VBROADCASTSS 4(CX), Y12
 	VFMADD231PS  Y12, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned171
+	JE           turned170
 	VBROADCASTSS 8(CX), Y12
 	VFMADD231PS  Y12, Y11, Y0
 	CMPQ         BX, $0x03
-	JE           turned171
+	JE           turned170
 	VBROADCASTSS 12(CX), Y12
 	VFMADD231PS  Y12, Y6, Y0
 	CMPQ         BX, $0x04
-	JE           turned171
+	JE           turned170
 	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	CMPQ         BX, $0x05
-	JE           turned171
+	JE           turned170
 	VBROADCASTSS 20(CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	CMPQ         BX, $0x06
-	JE           turned171
+	JE           turned170
 	VBROADCASTSS 24(CX), Y12
 	VFMADD231PS  Y12, Y5, Y0
 	CMPQ         BX, $0x07
-	JE           turned171
+	JE           turned170
 	VBROADCASTSS 28(CX), Y12
 	VFMADD231PS  Y12, Y9, Y0
 
-turned171:
+turned170:
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x09
-	JGE     some180
+	JGE     some179
 	MOVQ    n+120(FP), CX
 	MOVQ    dx+0(FP), DX
 	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPS  Y4, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few182
+	JLT     few181
 	CMPQ    SI, $0x04
-	JNE     apart183
+	JNE     apart182
 	VMOVUPS Y0, (DX)
-	JMP     stored184
+	JMP     stored183
 
-apart183:
+apart182:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7787,10 +7589,10 @@ apart183:
 	VEXTRACTPS   $0x02, X4, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
 
-stored184:
-	JMP stored181
+stored183:
+	JMP stored180
 
-few182:
+few181:
 	VMOVAPS      Y0, Y5
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -7805,33 +7607,33 @@ few182:
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVSS       X5, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored185
+	JLE          stored184
 	VMOVSS       X9, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored185
+	JLE          stored184
 	VMOVSS       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored185
+	JLE          stored184
 	VMOVSS       X8, (DX)(DI*1)
 	CMPQ         CX, $0x04
-	JLE          stored185
+	JLE          stored184
 	VEXTRACTF128 $0x01, Y5, X7
 	VMOVSS       X7, (DX)(SI*4)
 	CMPQ         CX, $0x05
-	JLE          stored185
+	JLE          stored184
 	VEXTRACTF128 $0x01, Y9, X7
 	VMOVSS       X7, (DX)(R8*1)
 	CMPQ         CX, $0x06
-	JLE          stored185
+	JLE          stored184
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVSS       X7, (DX)(DI*2)
 	CMPQ         CX, $0x07
-	JLE          stored185
+	JLE          stored184
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVSS       X7, (DX)(R9*1)
 
-stored185:
-stored181:
+stored184:
+stored180:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7839,110 +7641,110 @@ stored181:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again165
+	JGE    again164
 
-some180:
+some179:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPS       Y4, Y1, Y1
 	TESTQ        $0x00000004, BX
-	JZ           low187
+	JZ           low186
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low188
+	JZ           low187
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low189
+	JZ           low188
 	VMOVSS       X1, 24(CX)
 
-low189:
-	JMP stored186
-
 low188:
-	TESTQ  $0x00000001, BX
-	JZ     low190
-	VMOVSS X1, 16(CX)
-
-low190:
-	JMP stored186
+	JMP stored185
 
 low187:
+	TESTQ  $0x00000001, BX
+	JZ     low189
+	VMOVSS X1, 16(CX)
+
+low189:
+	JMP stored185
+
+low186:
 	TESTQ     $0x00000002, BX
-	JZ        low191
+	JZ        low190
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low192
+	JZ        low191
 	VMOVSS    X1, 8(CX)
 
-low192:
-	JMP stored186
-
 low191:
+	JMP stored185
+
+low190:
 	TESTQ  $0x00000001, BX
-	JZ     low193
+	JZ     low192
 	VMOVSS X1, (CX)
 
-low193:
-stored186:
+low192:
+stored185:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPS       Y4, Y2, Y2
 	TESTQ        $0x00000004, BX
-	JZ           low195
+	JZ           low194
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low196
+	JZ           low195
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low197
+	JZ           low196
 	VMOVSS       X2, 24(CX)
 
-low197:
-	JMP stored194
-
 low196:
-	TESTQ  $0x00000001, BX
-	JZ     low198
-	VMOVSS X2, 16(CX)
-
-low198:
-	JMP stored194
+	JMP stored193
 
 low195:
+	TESTQ  $0x00000001, BX
+	JZ     low197
+	VMOVSS X2, 16(CX)
+
+low197:
+	JMP stored193
+
+low194:
 	TESTQ     $0x00000002, BX
-	JZ        low199
+	JZ        low198
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low200
+	JZ        low199
 	VMOVSS    X2, 8(CX)
 
-low200:
-	JMP stored194
-
 low199:
+	JMP stored193
+
+low198:
 	TESTQ  $0x00000001, BX
-	JZ     low201
+	JZ     low200
 	VMOVSS X2, (CX)
 
-low201:
-stored194:
+low200:
+stored193:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x09
-	JGE    some202
+	JGE    some201
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some202:
-turned141:
+some201:
+turned140:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -7963,13 +7765,13 @@ turned141:
 	VXORPS  Y3, Y3, Y3
 	VADDPS  Y3, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few204
+	JLT     few203
 	CMPQ    SI, $0x04
-	JNE     apart205
+	JNE     apart204
 	VMOVUPS Y0, (DX)
-	JMP     stored206
+	JMP     stored205
 
-apart205:
+apart204:
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
 	LEAQ         (DI)(SI*4), R9
@@ -7983,10 +7785,10 @@ apart205:
 	VEXTRACTPS   $0x02, X3, (DX)(DI*2)
 	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
 
-stored206:
-	JMP stored203
+stored205:
+	JMP stored202
 
-few204:
+few203:
 	VMOVAPS      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	LEAQ         (SI)(SI*4), R8
@@ -8001,33 +7803,33 @@ few204:
 	VUNPCKLPD    Y6, Y5, Y5
 	VMOVSS       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored207
+	JLE          stored206
 	VMOVSS       X8, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored207
+	JLE          stored206
 	VMOVSS       X5, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored207
+	JLE          stored206
 	VMOVSS       X7, (DX)(DI*1)
 	CMPQ         CX, $0x04
-	JLE          stored207
+	JLE          stored206
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSS       X6, (DX)(SI*4)
 	CMPQ         CX, $0x05
-	JLE          stored207
+	JLE          stored206
 	VEXTRACTF128 $0x01, Y8, X6
 	VMOVSS       X6, (DX)(R8*1)
 	CMPQ         CX, $0x06
-	JLE          stored207
+	JLE          stored206
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSS       X6, (DX)(DI*2)
 	CMPQ         CX, $0x07
-	JLE          stored207
+	JLE          stored206
 	VEXTRACTF128 $0x01, Y7, X6
 	VMOVSS       X6, (DX)(R9*1)
 
-stored207:
-stored203:
+stored206:
+stored202:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8035,8 +7837,7 @@ stored203:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block138
-	JMP    end1
+	JGE    block137
 
 end1:
 	VXORPS X15, X15, X15
@@ -8673,27 +8474,27 @@ stored68:
 	JMP    end2
 
 other3:
-block70:
+block69:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk71:
+chunk70:
 	CMPQ BX, $0x04
-	JLT  last72
+	JLT  last71
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept75
+	JE     kept74
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready76
+	JMP    ready75
 
-kept75:
+kept74:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -8704,8 +8505,8 @@ kept75:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Y4
 
-ready76:
-again74:
+ready75:
+again73:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8718,12 +8519,12 @@ again74:
 	VXORPS Y11, Y11, Y11
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole77
+	JGE    whole76
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-whole77:
+whole76:
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8733,7 +8534,7 @@ whole77:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded78
+	JLE          folded77
 	VMOVUPD      (CX), Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8743,7 +8544,7 @@ whole77:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded78
+	JLE          folded77
 	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8753,7 +8554,7 @@ whole77:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded78
+	JLE          folded77
 	VMOVUPD      (CX), Y8
 	VADDPD       Y8, Y2, Y2
 	VBROADCASTSD (R8), Y10
@@ -8763,15 +8564,15 @@ whole77:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded78:
+folded77:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some79
+	JGE  some78
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some79:
+some78:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8802,7 +8603,7 @@ some79:
 	VFMADD231PD  Y9, Y6, Y1
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some85
+	JGE          some84
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
@@ -8816,18 +8617,18 @@ some79:
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored87
+	JLE          stored86
 	VMOVUPD      X8, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored87
+	JLE          stored86
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored87
+	JLE          stored86
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
 
-stored87:
+stored86:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -8836,9 +8637,9 @@ stored87:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again74
+	JGE    again73
 
-some85:
+some84:
 	VXORPS  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8854,24 +8655,24 @@ some85:
 	VMOVUPD Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some88
+	JGE     some87
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some88:
+some87:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk71
-	JMP  turned73
+	JGE  chunk70
+	JMP  turned72
 
-last72:
+last71:
 	CMPQ BX, $0x04
-	JNE  over89
-	JMP  turned73
+	JNE  over88
+	JMP  turned72
 
-over89:
+over88:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -8882,13 +8683,13 @@ over89:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept91
+	JE     kept90
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	JMP    ready92
+	JMP    ready91
 
-kept91:
+kept90:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y5, Y2
@@ -8899,8 +8700,8 @@ kept91:
 	ADDQ       DX, CX
 	VMASKMOVPD (CX), Y5, Y4
 
-ready92:
-again90:
+ready91:
+again89:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8913,12 +8714,12 @@ again90:
 	VXORPS Y12, Y12, Y12
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole93
+	JGE    whole92
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 
-whole93:
+whole92:
 	VMASKMOVPD   (CX), Y5, Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8928,7 +8729,7 @@ whole93:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded94
+	JLE          folded93
 	VMASKMOVPD   (CX), Y5, Y7
 	VADDPD       Y7, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8938,7 +8739,7 @@ whole93:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded94
+	JLE          folded93
 	VMASKMOVPD   (CX), Y5, Y8
 	VADDPD       Y8, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8948,7 +8749,7 @@ whole93:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded94
+	JLE          folded93
 	VMASKMOVPD   (CX), Y5, Y9
 	VADDPD       Y9, Y2, Y2
 	VBROADCASTSD (R8), Y11
@@ -8958,15 +8759,15 @@ whole93:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded94:
+folded93:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some95
+	JGE  some94
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some95:
+some94:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -8984,28 +8785,28 @@ some95:
 	VBROADCASTSD (CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y6, Y1
 	CMPQ         BX, $0x01
-	JE           turned96
+	JE           turned95
 	VBROADCASTSD 8(CX), Y10
 	VFMADD231PD  Y10, Y9, Y0
 	VBROADCASTSD 8(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	CMPQ         BX, $0x02
-	JE           turned96
+	JE           turned95
 	VBROADCASTSD 16(CX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 16(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	CMPQ         BX, $0x03
-	JE           turned96
+	JE           turned95
 	VBROADCASTSD 24(CX), Y10
 	VFMADD231PD  Y10, Y7, Y0
 	VBROADCASTSD 24(CX)(DX*1), Y10
 	VFMADD231PD  Y10, Y7, Y1
 
-turned96:
+turned95:
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some101
+	JGE          some100
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
@@ -9019,18 +8820,18 @@ turned96:
 	VUNPCKLPD    Y8, Y7, Y7
 	VMOVUPD      X7, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored103
+	JLE          stored102
 	VMOVUPD      X9, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored103
+	JLE          stored102
 	VEXTRACTF128 $0x01, Y7, X8
 	VMOVUPD      X8, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored103
+	JLE          stored102
 	VEXTRACTF128 $0x01, Y9, X8
 	VMOVUPD      X8, (DX)(DI*1)
 
-stored103:
+stored102:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -9039,88 +8840,88 @@ stored103:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again90
+	JGE    again89
 
-some101:
+some100:
 	VXORPS       Y6, Y6, Y6
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y6, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low105
+	JZ           low104
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low106
+	JZ           low105
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low106:
-	JMP stored104
-
 low105:
+	JMP stored103
+
+low104:
 	TESTQ     $0x00000001, BX
-	JZ        low107
+	JZ        low106
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low107:
-stored104:
+low106:
+stored103:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y6, Y3, Y3
 	TESTQ        $0x00000002, BX
-	JZ           low109
+	JZ           low108
 	VMOVUPS      X3, (CX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low110
+	JZ           low109
 	VMOVSD       X3, 16(CX)
 	VUNPCKHPD    X3, X3, X3
 
-low110:
-	JMP stored108
-
 low109:
+	JMP stored107
+
+low108:
 	TESTQ     $0x00000001, BX
-	JZ        low111
+	JZ        low110
 	VMOVSD    X3, (CX)
 	VUNPCKHPD X3, X3, X3
 
-low111:
-stored108:
+low110:
+stored107:
 	ADDQ         DX, CX
 	VADDPD       Y6, Y4, Y4
 	TESTQ        $0x00000002, BX
-	JZ           low113
+	JZ           low112
 	VMOVUPS      X4, (CX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low114
+	JZ           low113
 	VMOVSD       X4, 16(CX)
 	VUNPCKHPD    X4, X4, X4
 
-low114:
-	JMP stored112
-
 low113:
+	JMP stored111
+
+low112:
 	TESTQ     $0x00000001, BX
-	JZ        low115
+	JZ        low114
 	VMOVSD    X4, (CX)
 	VUNPCKHPD X4, X4, X4
 
-low115:
-stored112:
+low114:
+stored111:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some116
+	JGE    some115
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some116:
-turned73:
+some115:
+turned72:
 	MOVQ         lddy+48(FP), CX
 	IMUL3Q       $0x04, CX, CX
 	ADDQ         dy+40(FP), CX
@@ -9148,18 +8949,18 @@ turned73:
 	VUNPCKLPD    Y7, Y6, Y6
 	VMOVUPD      X6, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored118
+	JLE          stored117
 	VMOVUPD      X8, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored118
+	JLE          stored117
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVUPD      X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored118
+	JLE          stored117
 	VEXTRACTF128 $0x01, Y8, X7
 	VMOVUPD      X7, (DX)(DI*1)
 
-stored118:
+stored117:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	IMUL3Q $0x04, SI, SI
@@ -9168,8 +8969,7 @@ stored118:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block70
-	JMP    end2
+	JGE    block69
 
 end2:
 	VXORPS X15, X15, X15
@@ -9179,27 +8979,27 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other120
+	JNE  other119
 
-block121:
+block120:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk122:
+chunk121:
 	CMPQ BX, $0x04
-	JLT  last123
+	JLT  last122
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept126
+	JE     kept125
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready127
+	JMP    ready126
 
-kept126:
+kept125:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -9208,8 +9008,8 @@ kept126:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y2
 
-ready127:
-again125:
+ready126:
+again124:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9222,12 +9022,12 @@ again125:
 	VXORPS Y9, Y9, Y9
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole128
+	JGE    whole127
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-whole128:
+whole127:
 	VMOVUPD      (CX), Y3
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9240,7 +9040,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded129
+	JLE          folded128
 	VMOVUPD      (CX), Y4
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9253,7 +9053,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded129
+	JLE          folded128
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9266,7 +9066,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded129
+	JLE          folded128
 	VMOVUPD      (CX), Y6
 	VMOVUPD      (SI), Y7
 	VCMPPD       $0x06, Y9, Y7, Y7
@@ -9279,15 +9079,15 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded129:
+folded128:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some130
+	JGE  some129
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some130:
+some129:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9310,20 +9110,20 @@ some130:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some136
+	JGE          some135
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	VXORPS       Y3, Y3, Y3
 	VADDPD       Y3, Y0, Y0
 	CMPQ         CX, $0x04
-	JLT          few138
+	JLT          few137
 	CMPQ         SI, $0x08
-	JNE          apart139
+	JNE          apart138
 	VMOVUPD      Y0, (DX)
-	JMP          stored140
+	JMP          stored139
 
-apart139:
+apart138:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9331,29 +9131,29 @@ apart139:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored140:
-	JMP stored137
+stored139:
+	JMP stored136
 
-few138:
+few137:
 	VMOVAPD      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y6, Y4, Y5
 	VUNPCKLPD    Y6, Y4, Y4
 	VMOVSD       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored141
+	JLE          stored140
 	VMOVSD       X5, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored141
+	JLE          stored140
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSD       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored141
+	JLE          stored140
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSD       X6, (DX)(DI*1)
 
-stored141:
-stored137:
+stored140:
+stored136:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -9361,9 +9161,9 @@ stored137:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again125
+	JGE    again124
 
-some136:
+some135:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9376,24 +9176,24 @@ some136:
 	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some142
+	JGE     some141
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some142:
+some141:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk122
-	JMP  turned124
+	JGE  chunk121
+	JMP  turned123
 
-last123:
+last122:
 	CMPQ BX, $0x04
-	JNE  over143
-	JMP  turned124
+	JNE  over142
+	JMP  turned123
 
-over143:
+over142:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9404,12 +9204,12 @@ over143:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept145
+	JE     kept144
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready146
+	JMP    ready145
 
-kept145:
+kept144:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y3, Y1
@@ -9418,8 +9218,8 @@ kept145:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPD (CX), Y3, Y2
 
-ready146:
-again144:
+ready145:
+again143:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9432,12 +9232,12 @@ again144:
 	VXORPS Y10, Y10, Y10
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole147
+	JGE    whole146
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-whole147:
+whole146:
 	VMASKMOVPD   (CX), Y3, Y4
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9447,30 +9247,30 @@ whole147:
 	VFMADD231PD  Y9, Y4, Y2
 	VMOVAPD      Y4, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low150
+	JZ           low149
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low151
+	JZ           low150
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low151:
-	JMP stored149
-
 low150:
+	JMP stored148
+
+low149:
 	TESTQ     $0x00000001, BX
-	JZ        low152
+	JZ        low151
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low152:
-stored149:
+low151:
+stored148:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded148
+	JLE          folded147
 	VMASKMOVPD   (CX), Y3, Y5
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9480,30 +9280,30 @@ stored149:
 	VFMADD231PD  Y9, Y5, Y2
 	VMOVAPD      Y5, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low154
+	JZ           low153
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low155
+	JZ           low154
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low155:
-	JMP stored153
-
 low154:
+	JMP stored152
+
+low153:
 	TESTQ     $0x00000001, BX
-	JZ        low156
+	JZ        low155
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low156:
-stored153:
+low155:
+stored152:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded148
+	JLE          folded147
 	VMASKMOVPD   (CX), Y3, Y6
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9513,30 +9313,30 @@ stored153:
 	VFMADD231PD  Y9, Y6, Y2
 	VMOVAPD      Y6, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low158
+	JZ           low157
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low159
+	JZ           low158
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low159:
-	JMP stored157
-
 low158:
+	JMP stored156
+
+low157:
 	TESTQ     $0x00000001, BX
-	JZ        low160
+	JZ        low159
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low160:
-stored157:
+low159:
+stored156:
 	ADDQ         DI, SI
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded148
+	JLE          folded147
 	VMASKMOVPD   (CX), Y3, Y7
 	VMASKMOVPD   (SI), Y3, Y8
 	VCMPPD       $0x06, Y10, Y8, Y8
@@ -9546,38 +9346,38 @@ stored157:
 	VFMADD231PD  Y9, Y7, Y2
 	VMOVAPD      Y7, Y8
 	TESTQ        $0x00000002, BX
-	JZ           low162
+	JZ           low161
 	VMOVUPS      X8, (CX)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, BX
-	JZ           low163
+	JZ           low162
 	VMOVSD       X8, 16(CX)
 	VUNPCKHPD    X8, X8, X8
 
-low163:
-	JMP stored161
-
 low162:
+	JMP stored160
+
+low161:
 	TESTQ     $0x00000001, BX
-	JZ        low164
+	JZ        low163
 	VMOVSD    X8, (CX)
 	VUNPCKHPD X8, X8, X8
 
-low164:
-stored161:
+low163:
+stored160:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
 
-folded148:
+folded147:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some165
+	JGE  some164
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some165:
+some164:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9593,35 +9393,35 @@ some165:
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned166
+	JE           turned165
 	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned166
+	JE           turned165
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned166
+	JE           turned165
 	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned166:
+turned165:
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some171
+	JGE     some170
 	MOVQ    n+120(FP), CX
 	MOVQ    dx+0(FP), DX
 	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	CMPQ    CX, $0x04
-	JLT     few173
+	JLT     few172
 	CMPQ    SI, $0x08
-	JNE     apart174
+	JNE     apart173
 	VMOVUPD Y0, (DX)
-	JMP     stored175
+	JMP     stored174
 
-apart174:
+apart173:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9629,29 +9429,29 @@ apart174:
 	VMOVSD       X4, (DX)(SI*2)
 	VMOVHPD      X4, (DX)(DI*1)
 
-stored175:
-	JMP stored172
+stored174:
+	JMP stored171
 
-few173:
+few172:
 	VMOVAPD      Y0, Y5
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y7, Y5, Y6
 	VUNPCKLPD    Y7, Y5, Y5
 	VMOVSD       X5, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored176
+	JLE          stored175
 	VMOVSD       X6, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored176
+	JLE          stored175
 	VEXTRACTF128 $0x01, Y5, X7
 	VMOVSD       X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored176
+	JLE          stored175
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVSD       X7, (DX)(DI*1)
 
-stored176:
-stored172:
+stored175:
+stored171:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -9659,66 +9459,66 @@ stored172:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again144
+	JGE    again143
 
-some171:
+some170:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low178
+	JZ           low177
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low179
+	JZ           low178
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low179:
-	JMP stored177
-
 low178:
+	JMP stored176
+
+low177:
 	TESTQ     $0x00000001, BX
-	JZ        low180
+	JZ        low179
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low180:
-stored177:
+low179:
+stored176:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low182
+	JZ           low181
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low183
+	JZ           low182
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low183:
-	JMP stored181
-
 low182:
+	JMP stored180
+
+low181:
 	TESTQ     $0x00000001, BX
-	JZ        low184
+	JZ        low183
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low184:
-stored181:
+low183:
+stored180:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some185
+	JGE    some184
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some185:
-turned124:
+some184:
+turned123:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -9739,13 +9539,13 @@ turned124:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    CX, $0x04
-	JLT     few187
+	JLT     few186
 	CMPQ    SI, $0x08
-	JNE     apart188
+	JNE     apart187
 	VMOVUPD Y0, (DX)
-	JMP     stored189
+	JMP     stored188
 
-apart188:
+apart187:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9753,29 +9553,29 @@ apart188:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored189:
-	JMP stored186
+stored188:
+	JMP stored185
 
-few187:
+few186:
 	VMOVAPD      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y6, Y4, Y5
 	VUNPCKLPD    Y6, Y4, Y4
 	VMOVSD       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored190
+	JLE          stored189
 	VMOVSD       X5, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored190
+	JLE          stored189
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSD       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored190
+	JLE          stored189
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSD       X6, (DX)(DI*1)
 
-stored190:
-stored186:
+stored189:
+stored185:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -9783,29 +9583,29 @@ stored186:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block121
-	JMP    end119
+	JGE    block120
+	JMP    end118
 
-other120:
-block192:
+other119:
+block190:
 	// 4 rows of dx, from +0; 4×4 elements of dz at a time
 	VXORPS Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk193:
+chunk191:
 	CMPQ BX, $0x04
-	JLT  last194
+	JLT  last192
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept197
+	JE     kept195
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready198
+	JMP    ready196
 
-kept197:
+kept195:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -9814,8 +9614,8 @@ kept197:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y2
 
-ready198:
-again196:
+ready196:
+again194:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9828,12 +9628,12 @@ again196:
 	VXORPS Y9, Y9, Y9
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole199
+	JGE    whole197
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-whole199:
+whole197:
 	VMOVUPD      (CX), Y3
 	VADDPD       Y3, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9841,7 +9641,7 @@ whole199:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded200
+	JLE          folded198
 	VMOVUPD      (CX), Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9849,7 +9649,7 @@ whole199:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded200
+	JLE          folded198
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9857,7 +9657,7 @@ whole199:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded200
+	JLE          folded198
 	VMOVUPD      (CX), Y6
 	VADDPD       Y6, Y1, Y1
 	VBROADCASTSD (R8), Y8
@@ -9865,15 +9665,15 @@ whole199:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded200:
+folded198:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some201
+	JGE  some199
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some201:
+some199:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -9896,20 +9696,20 @@ some201:
 	VFMADD231PD  Y7, Y4, Y0
 	MOVQ         cols+112(FP), CX
 	CMPQ         CX, $0x05
-	JGE          some207
+	JGE          some205
 	MOVQ         n+120(FP), CX
 	MOVQ         dx+0(FP), DX
 	MOVQ         lddx+8(FP), SI
 	VXORPS       Y3, Y3, Y3
 	VADDPD       Y3, Y0, Y0
 	CMPQ         CX, $0x04
-	JLT          few209
+	JLT          few207
 	CMPQ         SI, $0x08
-	JNE          apart210
+	JNE          apart208
 	VMOVUPD      Y0, (DX)
-	JMP          stored211
+	JMP          stored209
 
-apart210:
+apart208:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -9917,29 +9717,29 @@ apart210:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored211:
-	JMP stored208
+stored209:
+	JMP stored206
 
-few209:
+few207:
 	VMOVAPD      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y6, Y4, Y5
 	VUNPCKLPD    Y6, Y4, Y4
 	VMOVSD       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored212
+	JLE          stored210
 	VMOVSD       X5, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored212
+	JLE          stored210
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSD       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored212
+	JLE          stored210
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSD       X6, (DX)(DI*1)
 
-stored212:
-stored208:
+stored210:
+stored206:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -9947,9 +9747,9 @@ stored208:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again196
+	JGE    again194
 
-some207:
+some205:
 	VXORPS  Y3, Y3, Y3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9962,24 +9762,24 @@ some207:
 	VMOVUPD Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some213
+	JGE     some211
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some213:
+some211:
 	ADDQ $0x20, AX
 	SUBQ $0x04, BX
 	CMPQ BX, $0x01
-	JGE  chunk193
-	JMP  turned195
+	JGE  chunk191
+	JMP  turned193
 
-last194:
+last192:
 	CMPQ BX, $0x04
-	JNE  over214
-	JMP  turned195
+	JNE  over212
+	JMP  turned193
 
-over214:
+over212:
 	MOVQ    BX, CX
 	ANDQ    $0x03, CX
 	IMUL3Q  $0x08, CX, CX
@@ -9990,12 +9790,12 @@ over214:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept216
+	JE     kept214
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	JMP    ready217
+	JMP    ready215
 
-kept216:
+kept214:
 	MOVQ       db+32(FP), CX
 	ADDQ       AX, CX
 	VMASKMOVPD (CX), Y3, Y1
@@ -10004,8 +9804,8 @@ kept216:
 	MOVQ       lddw+24(FP), DX
 	VMASKMOVPD (CX), Y3, Y2
 
-ready217:
-again215:
+ready215:
+again213:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -10018,12 +9818,12 @@ again215:
 	VXORPS Y10, Y10, Y10
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x04
-	JGE    whole218
+	JGE    whole216
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-whole218:
+whole216:
 	VMASKMOVPD   (CX), Y3, Y4
 	VADDPD       Y4, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -10031,7 +9831,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded219
+	JLE          folded217
 	VMASKMOVPD   (CX), Y3, Y5
 	VADDPD       Y5, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -10039,7 +9839,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded219
+	JLE          folded217
 	VMASKMOVPD   (CX), Y3, Y6
 	VADDPD       Y6, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -10047,7 +9847,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded219
+	JLE          folded217
 	VMASKMOVPD   (CX), Y3, Y7
 	VADDPD       Y7, Y1, Y1
 	VBROADCASTSD (R8), Y9
@@ -10055,15 +9855,15 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded219:
+folded217:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x05
-	JGE  some220
+	JGE  some218
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some220:
+some218:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ         w+88(FP), CX
 	ADDQ         AX, CX
@@ -10079,35 +9879,35 @@ some220:
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y4, Y0
 	CMPQ         BX, $0x01
-	JE           turned221
+	JE           turned219
 	VBROADCASTSD 8(CX), Y8
 	VFMADD231PD  Y8, Y7, Y0
 	CMPQ         BX, $0x02
-	JE           turned221
+	JE           turned219
 	VBROADCASTSD 16(CX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	CMPQ         BX, $0x03
-	JE           turned221
+	JE           turned219
 	VBROADCASTSD 24(CX), Y8
 	VFMADD231PD  Y8, Y5, Y0
 
-turned221:
+turned219:
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x05
-	JGE     some226
+	JGE     some224
 	MOVQ    n+120(FP), CX
 	MOVQ    dx+0(FP), DX
 	MOVQ    lddx+8(FP), SI
 	VXORPS  Y4, Y4, Y4
 	VADDPD  Y4, Y0, Y0
 	CMPQ    CX, $0x04
-	JLT     few228
+	JLT     few226
 	CMPQ    SI, $0x08
-	JNE     apart229
+	JNE     apart227
 	VMOVUPD Y0, (DX)
-	JMP     stored230
+	JMP     stored228
 
-apart229:
+apart227:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10115,29 +9915,29 @@ apart229:
 	VMOVSD       X4, (DX)(SI*2)
 	VMOVHPD      X4, (DX)(DI*1)
 
-stored230:
-	JMP stored227
+stored228:
+	JMP stored225
 
-few228:
+few226:
 	VMOVAPD      Y0, Y5
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y7, Y5, Y6
 	VUNPCKLPD    Y7, Y5, Y5
 	VMOVSD       X5, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored231
+	JLE          stored229
 	VMOVSD       X6, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored231
+	JLE          stored229
 	VEXTRACTF128 $0x01, Y5, X7
 	VMOVSD       X7, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored231
+	JLE          stored229
 	VEXTRACTF128 $0x01, Y6, X7
 	VMOVSD       X7, (DX)(DI*1)
 
-stored231:
-stored227:
+stored229:
+stored225:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -10145,66 +9945,66 @@ stored227:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again215
+	JGE    again213
 
-some226:
+some224:
 	VXORPS       Y4, Y4, Y4
 	MOVQ         db+32(FP), CX
 	ADDQ         AX, CX
 	VADDPD       Y4, Y1, Y1
 	TESTQ        $0x00000002, BX
-	JZ           low233
+	JZ           low231
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low234
+	JZ           low232
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low234:
-	JMP stored232
+low232:
+	JMP stored230
 
-low233:
+low231:
 	TESTQ     $0x00000001, BX
-	JZ        low235
+	JZ        low233
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low235:
-stored232:
+low233:
+stored230:
 	MOVQ         dw+16(FP), CX
 	ADDQ         AX, CX
 	MOVQ         lddw+24(FP), DX
 	VADDPD       Y4, Y2, Y2
 	TESTQ        $0x00000002, BX
-	JZ           low237
+	JZ           low235
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low238
+	JZ           low236
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low238:
-	JMP stored236
+low236:
+	JMP stored234
 
-low237:
+low235:
 	TESTQ     $0x00000001, BX
-	JZ        low239
+	JZ        low237
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 
-low239:
-stored236:
+low237:
+stored234:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x05
-	JGE    some240
+	JGE    some238
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some240:
-turned195:
+some238:
+turned193:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -10225,13 +10025,13 @@ turned195:
 	VXORPS  Y3, Y3, Y3
 	VADDPD  Y3, Y0, Y0
 	CMPQ    CX, $0x04
-	JLT     few242
+	JLT     few240
 	CMPQ    SI, $0x08
-	JNE     apart243
+	JNE     apart241
 	VMOVUPD Y0, (DX)
-	JMP     stored244
+	JMP     stored242
 
-apart243:
+apart241:
 	LEAQ         (SI)(SI*2), DI
 	VMOVSD       X0, (DX)
 	VMOVHPD      X0, (DX)(SI*1)
@@ -10239,29 +10039,29 @@ apart243:
 	VMOVSD       X3, (DX)(SI*2)
 	VMOVHPD      X3, (DX)(DI*1)
 
-stored244:
-	JMP stored241
+stored242:
+	JMP stored239
 
-few242:
+few240:
 	VMOVAPD      Y0, Y4
 	LEAQ         (SI)(SI*2), DI
 	VUNPCKHPD    Y6, Y4, Y5
 	VUNPCKLPD    Y6, Y4, Y4
 	VMOVSD       X4, (DX)
 	CMPQ         CX, $0x01
-	JLE          stored245
+	JLE          stored243
 	VMOVSD       X5, (DX)(SI*1)
 	CMPQ         CX, $0x02
-	JLE          stored245
+	JLE          stored243
 	VEXTRACTF128 $0x01, Y4, X6
 	VMOVSD       X6, (DX)(SI*2)
 	CMPQ         CX, $0x03
-	JLE          stored245
+	JLE          stored243
 	VEXTRACTF128 $0x01, Y5, X6
 	VMOVSD       X6, (DX)(DI*1)
 
-stored245:
-stored241:
+stored243:
+stored239:
 	VXORPS Y0, Y0, Y0
 	IMUL3Q $0x04, SI, SI
 	ADDQ   SI, DX
@@ -10269,10 +10069,9 @@ stored241:
 	SUBQ   $0x04, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block192
-	JMP    end119
+	JGE    block190
 
-end119:
+end118:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11370,7 +11169,7 @@ end99:
 other9:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without168
+	JE    without167
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -11388,9 +11187,9 @@ other9:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x10
-	JLT     tail170
+	JLT     tail169
 
-block169:
+block168:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -11418,13 +11217,13 @@ block169:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block169
+	JGE     block168
 
-tail170:
+tail169:
 	TESTQ   DI, DI
-	JLE     end171
+	JLE     end170
 	CMPQ    DI, $0x08
-	JLT     part172
+	JLT     part171
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -11436,9 +11235,9 @@ tail170:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over173
+	JMP     over172
 
-part172:
+part171:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -11450,52 +11249,52 @@ part172:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low175
+	JZ           low174
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low176
+	JZ           low175
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low177
+	JZ           low176
 	VMOVSS       X0, 24(AX)
 
-low177:
-	JMP stored174
-
 low176:
-	TESTQ  $0x00000001, DI
-	JZ     low178
-	VMOVSS X0, 16(AX)
-
-low178:
-	JMP stored174
+	JMP stored173
 
 low175:
+	TESTQ  $0x00000001, DI
+	JZ     low177
+	VMOVSS X0, 16(AX)
+
+low177:
+	JMP stored173
+
+low174:
 	TESTQ     $0x00000002, DI
-	JZ        low179
+	JZ        low178
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low180
+	JZ        low179
 	VMOVSS    X0, 8(AX)
 
-low180:
-	JMP stored174
-
 low179:
+	JMP stored173
+
+low178:
 	TESTQ  $0x00000001, DI
-	JZ     low181
+	JZ     low180
 	VMOVSS X0, (AX)
 
-low181:
-stored174:
-	JMP end171
+low180:
+stored173:
+	JMP end170
 
-over173:
+over172:
 	CMPQ         DI, $0x08
-	JLE          end171
+	JLE          end170
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -11507,53 +11306,51 @@ over173:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low184
+	JZ           low183
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low185
+	JZ           low184
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low186
+	JZ           low185
 	VMOVSS       X0, 56(AX)
 
-low186:
-	JMP stored183
-
 low185:
-	TESTQ  $0x00000001, DI
-	JZ     low187
-	VMOVSS X0, 48(AX)
-
-low187:
-	JMP stored183
+	JMP stored182
 
 low184:
+	TESTQ  $0x00000001, DI
+	JZ     low186
+	VMOVSS X0, 48(AX)
+
+low186:
+	JMP stored182
+
+low183:
 	TESTQ     $0x00000002, DI
-	JZ        low188
+	JZ        low187
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low189
+	JZ        low188
 	VMOVSS    X0, 40(AX)
 
-low189:
-	JMP stored183
-
 low188:
+	JMP stored182
+
+low187:
 	TESTQ  $0x00000001, DI
-	JZ     low190
+	JZ     low189
 	VMOVSS X0, 32(AX)
 
-low190:
-stored183:
-end171:
+low189:
+stored182:
+end170:
 	JMP gated8
 
-without168:
-	JMP gated8
-
+without167:
 gated8:
 	MOVQ $0x00000004, AX
 	JMP  advance4
@@ -11561,10 +11358,10 @@ gated8:
 lower7:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other192
+	JNE   other191
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without193
+	JE    without192
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -11580,9 +11377,9 @@ lower7:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail195
+	JLT     tail194
 
-block194:
+block193:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -11630,13 +11427,13 @@ block194:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block194
+	JGE     block193
 
-tail195:
+tail194:
 	TESTQ   DI, DI
-	JLE     end196
+	JLE     end195
 	CMPQ    DI, $0x08
-	JLT     part197
+	JLT     part196
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -11658,9 +11455,9 @@ tail195:
 	VMOVUPS Y1, (BX)(CX*2)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over198
+	JMP     over197
 
-part197:
+part196:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -11668,189 +11465,189 @@ part197:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low200
+	JZ           low199
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low201
+	JZ           low200
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low202
+	JZ           low201
 	VMOVSS       X1, 24(BX)
 
-low202:
-	JMP stored199
-
 low201:
-	TESTQ  $0x00000001, DI
-	JZ     low203
-	VMOVSS X1, 16(BX)
-
-low203:
-	JMP stored199
+	JMP stored198
 
 low200:
+	TESTQ  $0x00000001, DI
+	JZ     low202
+	VMOVSS X1, 16(BX)
+
+low202:
+	JMP stored198
+
+low199:
 	TESTQ     $0x00000002, DI
-	JZ        low204
+	JZ        low203
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low205
+	JZ        low204
 	VMOVSS    X1, 8(BX)
 
-low205:
-	JMP stored199
-
 low204:
+	JMP stored198
+
+low203:
 	TESTQ  $0x00000001, DI
-	JZ     low206
+	JZ     low205
 	VMOVSS X1, (BX)
 
-low206:
-stored199:
+low205:
+stored198:
 	VMASKMOVPS   (BX)(CX*1), Y4, Y1
 	VMASKMOVPS   (DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low208
+	JZ           low207
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low209
+	JZ           low208
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low210
+	JZ           low209
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low210:
-	JMP stored207
-
 low209:
-	TESTQ  $0x00000001, DI
-	JZ     low211
-	VMOVSS X1, 16(BX)(CX*1)
-
-low211:
-	JMP stored207
+	JMP stored206
 
 low208:
+	TESTQ  $0x00000001, DI
+	JZ     low210
+	VMOVSS X1, 16(BX)(CX*1)
+
+low210:
+	JMP stored206
+
+low207:
 	TESTQ     $0x00000002, DI
-	JZ        low212
+	JZ        low211
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low213
+	JZ        low212
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low213:
-	JMP stored207
-
 low212:
+	JMP stored206
+
+low211:
 	TESTQ  $0x00000001, DI
-	JZ     low214
+	JZ     low213
 	VMOVSS X1, (BX)(CX*1)
 
-low214:
-stored207:
+low213:
+stored206:
 	VMASKMOVPS   (BX)(CX*2), Y4, Y1
 	VMASKMOVPS   (DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low216
+	JZ           low215
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low217
+	JZ           low216
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low218
+	JZ           low217
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low218:
-	JMP stored215
-
 low217:
-	TESTQ  $0x00000001, DI
-	JZ     low219
-	VMOVSS X1, 16(BX)(CX*2)
-
-low219:
-	JMP stored215
+	JMP stored214
 
 low216:
+	TESTQ  $0x00000001, DI
+	JZ     low218
+	VMOVSS X1, 16(BX)(CX*2)
+
+low218:
+	JMP stored214
+
+low215:
 	TESTQ     $0x00000002, DI
-	JZ        low220
+	JZ        low219
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low221
+	JZ        low220
 	VMOVSS    X1, 8(BX)(CX*2)
 
-low221:
-	JMP stored215
-
 low220:
+	JMP stored214
+
+low219:
 	TESTQ  $0x00000001, DI
-	JZ     low222
+	JZ     low221
 	VMOVSS X1, (BX)(CX*2)
 
-low222:
-stored215:
+low221:
+stored214:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low224
+	JZ           low223
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low225
+	JZ           low224
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low226
+	JZ           low225
 	VMOVSS       X0, 24(AX)
 
-low226:
-	JMP stored223
-
 low225:
-	TESTQ  $0x00000001, DI
-	JZ     low227
-	VMOVSS X0, 16(AX)
-
-low227:
-	JMP stored223
+	JMP stored222
 
 low224:
+	TESTQ  $0x00000001, DI
+	JZ     low226
+	VMOVSS X0, 16(AX)
+
+low226:
+	JMP stored222
+
+low223:
 	TESTQ     $0x00000002, DI
-	JZ        low228
+	JZ        low227
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low229
+	JZ        low228
 	VMOVSS    X0, 8(AX)
 
-low229:
-	JMP stored223
-
 low228:
+	JMP stored222
+
+low227:
 	TESTQ  $0x00000001, DI
-	JZ     low230
+	JZ     low229
 	VMOVSS X0, (AX)
 
-low230:
-stored223:
-	JMP end196
+low229:
+stored222:
+	JMP end195
 
-over198:
+over197:
 	CMPQ         DI, $0x08
-	JLE          end196
+	JLE          end195
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -11858,188 +11655,188 @@ over198:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low233
+	JZ           low232
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low234
+	JZ           low233
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low235
+	JZ           low234
 	VMOVSS       X1, 56(BX)
 
-low235:
-	JMP stored232
-
 low234:
-	TESTQ  $0x00000001, DI
-	JZ     low236
-	VMOVSS X1, 48(BX)
-
-low236:
-	JMP stored232
+	JMP stored231
 
 low233:
+	TESTQ  $0x00000001, DI
+	JZ     low235
+	VMOVSS X1, 48(BX)
+
+low235:
+	JMP stored231
+
+low232:
 	TESTQ     $0x00000002, DI
-	JZ        low237
+	JZ        low236
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low238
+	JZ        low237
 	VMOVSS    X1, 40(BX)
 
-low238:
-	JMP stored232
-
 low237:
+	JMP stored231
+
+low236:
 	TESTQ  $0x00000001, DI
-	JZ     low239
+	JZ     low238
 	VMOVSS X1, 32(BX)
 
-low239:
-stored232:
+low238:
+stored231:
 	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low241
+	JZ           low240
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low242
+	JZ           low241
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low243
+	JZ           low242
 	VMOVSS       X1, 56(BX)(CX*1)
 
-low243:
-	JMP stored240
-
 low242:
-	TESTQ  $0x00000001, DI
-	JZ     low244
-	VMOVSS X1, 48(BX)(CX*1)
-
-low244:
-	JMP stored240
+	JMP stored239
 
 low241:
+	TESTQ  $0x00000001, DI
+	JZ     low243
+	VMOVSS X1, 48(BX)(CX*1)
+
+low243:
+	JMP stored239
+
+low240:
 	TESTQ     $0x00000002, DI
-	JZ        low245
+	JZ        low244
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low246
+	JZ        low245
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low246:
-	JMP stored240
-
 low245:
+	JMP stored239
+
+low244:
 	TESTQ  $0x00000001, DI
-	JZ     low247
+	JZ     low246
 	VMOVSS X1, 32(BX)(CX*1)
 
-low247:
-stored240:
+low246:
+stored239:
 	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low249
+	JZ           low248
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low250
+	JZ           low249
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low251
+	JZ           low250
 	VMOVSS       X1, 56(BX)(CX*2)
 
-low251:
-	JMP stored248
-
 low250:
-	TESTQ  $0x00000001, DI
-	JZ     low252
-	VMOVSS X1, 48(BX)(CX*2)
-
-low252:
-	JMP stored248
+	JMP stored247
 
 low249:
+	TESTQ  $0x00000001, DI
+	JZ     low251
+	VMOVSS X1, 48(BX)(CX*2)
+
+low251:
+	JMP stored247
+
+low248:
 	TESTQ     $0x00000002, DI
-	JZ        low253
+	JZ        low252
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low254
+	JZ        low253
 	VMOVSS    X1, 40(BX)(CX*2)
 
-low254:
-	JMP stored248
-
 low253:
+	JMP stored247
+
+low252:
 	TESTQ  $0x00000001, DI
-	JZ     low255
+	JZ     low254
 	VMOVSS X1, 32(BX)(CX*2)
 
-low255:
-stored248:
+low254:
+stored247:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low257
+	JZ           low256
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low258
+	JZ           low257
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low259
+	JZ           low258
 	VMOVSS       X0, 56(AX)
 
-low259:
-	JMP stored256
-
 low258:
-	TESTQ  $0x00000001, DI
-	JZ     low260
-	VMOVSS X0, 48(AX)
-
-low260:
-	JMP stored256
+	JMP stored255
 
 low257:
+	TESTQ  $0x00000001, DI
+	JZ     low259
+	VMOVSS X0, 48(AX)
+
+low259:
+	JMP stored255
+
+low256:
 	TESTQ     $0x00000002, DI
-	JZ        low261
+	JZ        low260
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low262
+	JZ        low261
 	VMOVSS    X0, 40(AX)
 
-low262:
-	JMP stored256
-
 low261:
+	JMP stored255
+
+low260:
 	TESTQ  $0x00000001, DI
-	JZ     low263
+	JZ     low262
 	VMOVSS X0, 32(AX)
 
-low263:
-stored256:
-end196:
-	JMP gated191
+low262:
+stored255:
+end195:
+	JMP gated190
 
-without193:
+without192:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -12054,9 +11851,9 @@ without193:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x10
-	JLT     tail265
+	JLT     tail264
 
-block264:
+block263:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -12091,13 +11888,13 @@ block264:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block264
+	JGE     block263
 
-tail265:
+tail264:
 	TESTQ   SI, SI
-	JLE     end266
+	JLE     end265
 	CMPQ    SI, $0x08
-	JLT     part267
+	JLT     part266
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -12113,297 +11910,297 @@ tail265:
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*2)
-	JMP     over268
+	JMP     over267
 
-part267:
+part266:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low270
+	JZ           low269
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low271
+	JZ           low270
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low272
+	JZ           low271
 	VMOVSS       X1, 24(AX)
 
-low272:
-	JMP stored269
-
 low271:
-	TESTQ  $0x00000001, SI
-	JZ     low273
-	VMOVSS X1, 16(AX)
-
-low273:
-	JMP stored269
+	JMP stored268
 
 low270:
+	TESTQ  $0x00000001, SI
+	JZ     low272
+	VMOVSS X1, 16(AX)
+
+low272:
+	JMP stored268
+
+low269:
 	TESTQ     $0x00000002, SI
-	JZ        low274
+	JZ        low273
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low275
+	JZ        low274
 	VMOVSS    X1, 8(AX)
 
-low275:
-	JMP stored269
-
 low274:
+	JMP stored268
+
+low273:
 	TESTQ  $0x00000001, SI
-	JZ     low276
+	JZ     low275
 	VMOVSS X1, (AX)
 
-low276:
-stored269:
+low275:
+stored268:
 	VMASKMOVPS   (AX)(BX*1), Y4, Y1
 	VMASKMOVPS   (CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low278
+	JZ           low277
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low279
+	JZ           low278
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low280
+	JZ           low279
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low280:
-	JMP stored277
-
 low279:
-	TESTQ  $0x00000001, SI
-	JZ     low281
-	VMOVSS X1, 16(AX)(BX*1)
-
-low281:
-	JMP stored277
+	JMP stored276
 
 low278:
+	TESTQ  $0x00000001, SI
+	JZ     low280
+	VMOVSS X1, 16(AX)(BX*1)
+
+low280:
+	JMP stored276
+
+low277:
 	TESTQ     $0x00000002, SI
-	JZ        low282
+	JZ        low281
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low283
+	JZ        low282
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low283:
-	JMP stored277
-
 low282:
+	JMP stored276
+
+low281:
 	TESTQ  $0x00000001, SI
-	JZ     low284
+	JZ     low283
 	VMOVSS X1, (AX)(BX*1)
 
-low284:
-stored277:
+low283:
+stored276:
 	VMASKMOVPS   (AX)(BX*2), Y4, Y1
 	VMASKMOVPS   (CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low286
+	JZ           low285
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low287
+	JZ           low286
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low288
+	JZ           low287
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low288:
-	JMP stored285
-
 low287:
-	TESTQ  $0x00000001, SI
-	JZ     low289
-	VMOVSS X1, 16(AX)(BX*2)
-
-low289:
-	JMP stored285
+	JMP stored284
 
 low286:
+	TESTQ  $0x00000001, SI
+	JZ     low288
+	VMOVSS X1, 16(AX)(BX*2)
+
+low288:
+	JMP stored284
+
+low285:
 	TESTQ     $0x00000002, SI
-	JZ        low290
+	JZ        low289
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low291
+	JZ        low290
 	VMOVSS    X1, 8(AX)(BX*2)
 
-low291:
-	JMP stored285
-
 low290:
+	JMP stored284
+
+low289:
 	TESTQ  $0x00000001, SI
-	JZ     low292
+	JZ     low291
 	VMOVSS X1, (AX)(BX*2)
 
-low292:
-stored285:
-	JMP end266
+low291:
+stored284:
+	JMP end265
 
-over268:
+over267:
 	CMPQ         SI, $0x08
-	JLE          end266
+	JLE          end265
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low295
+	JZ           low294
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low296
+	JZ           low295
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low297
+	JZ           low296
 	VMOVSS       X1, 56(AX)
 
-low297:
-	JMP stored294
-
 low296:
-	TESTQ  $0x00000001, SI
-	JZ     low298
-	VMOVSS X1, 48(AX)
-
-low298:
-	JMP stored294
+	JMP stored293
 
 low295:
+	TESTQ  $0x00000001, SI
+	JZ     low297
+	VMOVSS X1, 48(AX)
+
+low297:
+	JMP stored293
+
+low294:
 	TESTQ     $0x00000002, SI
-	JZ        low299
+	JZ        low298
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low300
+	JZ        low299
 	VMOVSS    X1, 40(AX)
 
-low300:
-	JMP stored294
-
 low299:
+	JMP stored293
+
+low298:
 	TESTQ  $0x00000001, SI
-	JZ     low301
+	JZ     low300
 	VMOVSS X1, 32(AX)
 
-low301:
-stored294:
+low300:
+stored293:
 	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low303
+	JZ           low302
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low304
+	JZ           low303
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low305
+	JZ           low304
 	VMOVSS       X1, 56(AX)(BX*1)
 
-low305:
-	JMP stored302
-
 low304:
-	TESTQ  $0x00000001, SI
-	JZ     low306
-	VMOVSS X1, 48(AX)(BX*1)
-
-low306:
-	JMP stored302
+	JMP stored301
 
 low303:
+	TESTQ  $0x00000001, SI
+	JZ     low305
+	VMOVSS X1, 48(AX)(BX*1)
+
+low305:
+	JMP stored301
+
+low302:
 	TESTQ     $0x00000002, SI
-	JZ        low307
+	JZ        low306
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low308
+	JZ        low307
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low308:
-	JMP stored302
-
 low307:
+	JMP stored301
+
+low306:
 	TESTQ  $0x00000001, SI
-	JZ     low309
+	JZ     low308
 	VMOVSS X1, 32(AX)(BX*1)
 
-low309:
-stored302:
+low308:
+stored301:
 	VMASKMOVPS   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*2), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low311
+	JZ           low310
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low312
+	JZ           low311
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low313
+	JZ           low312
 	VMOVSS       X1, 56(AX)(BX*2)
 
-low313:
-	JMP stored310
-
 low312:
-	TESTQ  $0x00000001, SI
-	JZ     low314
-	VMOVSS X1, 48(AX)(BX*2)
-
-low314:
-	JMP stored310
+	JMP stored309
 
 low311:
+	TESTQ  $0x00000001, SI
+	JZ     low313
+	VMOVSS X1, 48(AX)(BX*2)
+
+low313:
+	JMP stored309
+
+low310:
 	TESTQ     $0x00000002, SI
-	JZ        low315
+	JZ        low314
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low316
+	JZ        low315
 	VMOVSS    X1, 40(AX)(BX*2)
 
-low316:
-	JMP stored310
-
 low315:
+	JMP stored309
+
+low314:
 	TESTQ  $0x00000001, SI
-	JZ     low317
+	JZ     low316
 	VMOVSS X1, 32(AX)(BX*2)
 
-low317:
-stored310:
-end266:
-	JMP gated191
+low316:
+stored309:
+end265:
+	JMP gated190
 
-other192:
+other191:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without319
+	JE    without317
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -12419,9 +12216,9 @@ other192:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail321
+	JLT     tail319
 
-block320:
+block318:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -12445,13 +12242,13 @@ block320:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block320
+	JGE     block318
 
-tail321:
+tail319:
 	TESTQ   DI, DI
-	JLE     end322
+	JLE     end320
 	CMPQ    DI, $0x08
-	JLT     part323
+	JLT     part321
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -12461,9 +12258,9 @@ tail321:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over324
+	JMP     over322
 
-part323:
+part321:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -12473,52 +12270,52 @@ part323:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low326
+	JZ           low324
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low327
+	JZ           low325
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low328
+	JZ           low326
 	VMOVSS       X0, 24(AX)
 
-low328:
-	JMP stored325
+low326:
+	JMP stored323
 
-low327:
+low325:
 	TESTQ  $0x00000001, DI
-	JZ     low329
+	JZ     low327
 	VMOVSS X0, 16(AX)
 
-low329:
-	JMP stored325
+low327:
+	JMP stored323
 
-low326:
+low324:
 	TESTQ     $0x00000002, DI
-	JZ        low330
+	JZ        low328
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low331
+	JZ        low329
 	VMOVSS    X0, 8(AX)
 
-low331:
-	JMP stored325
+low329:
+	JMP stored323
 
-low330:
+low328:
 	TESTQ  $0x00000001, DI
-	JZ     low332
+	JZ     low330
 	VMOVSS X0, (AX)
 
-low332:
-stored325:
-	JMP end322
+low330:
+stored323:
+	JMP end320
 
-over324:
+over322:
 	CMPQ         DI, $0x08
-	JLE          end322
+	JLE          end320
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -12528,66 +12325,64 @@ over324:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low335
+	JZ           low333
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low336
+	JZ           low334
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low337
+	JZ           low335
 	VMOVSS       X0, 56(AX)
 
-low337:
-	JMP stored334
+low335:
+	JMP stored332
 
-low336:
+low334:
 	TESTQ  $0x00000001, DI
-	JZ     low338
+	JZ     low336
 	VMOVSS X0, 48(AX)
 
-low338:
-	JMP stored334
+low336:
+	JMP stored332
 
-low335:
+low333:
 	TESTQ     $0x00000002, DI
-	JZ        low339
+	JZ        low337
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low340
+	JZ        low338
 	VMOVSS    X0, 40(AX)
 
-low340:
-	JMP stored334
+low338:
+	JMP stored332
 
-low339:
+low337:
 	TESTQ  $0x00000001, DI
-	JZ     low341
+	JZ     low339
 	VMOVSS X0, 32(AX)
 
-low341:
-stored334:
-end322:
-	JMP gated191
+low339:
+stored332:
+end320:
+	JMP gated190
 
-without319:
-	JMP gated191
-
-gated191:
+without317:
+gated190:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
 lower6:
 	CMPQ  AX, $0x02
-	JLT   lower342
+	JLT   lower340
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other344
+	JNE   other342
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without345
+	JE    without343
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -12603,9 +12398,9 @@ lower6:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail347
+	JLT     tail345
 
-block346:
+block344:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -12641,13 +12436,13 @@ block346:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block346
+	JGE     block344
 
-tail347:
+tail345:
 	TESTQ   DI, DI
-	JLE     end348
+	JLE     end346
 	CMPQ    DI, $0x08
-	JLT     part349
+	JLT     part347
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -12663,9 +12458,9 @@ tail347:
 	VMOVUPS Y1, (BX)(CX*1)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over350
+	JMP     over348
 
-part349:
+part347:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -12673,142 +12468,142 @@ part349:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low352
+	JZ           low350
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low353
+	JZ           low351
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low354
+	JZ           low352
 	VMOVSS       X1, 24(BX)
 
-low354:
-	JMP stored351
+low352:
+	JMP stored349
 
-low353:
+low351:
 	TESTQ  $0x00000001, DI
-	JZ     low355
+	JZ     low353
 	VMOVSS X1, 16(BX)
 
-low355:
-	JMP stored351
+low353:
+	JMP stored349
 
-low352:
+low350:
 	TESTQ     $0x00000002, DI
-	JZ        low356
+	JZ        low354
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low357
+	JZ        low355
 	VMOVSS    X1, 8(BX)
 
-low357:
-	JMP stored351
+low355:
+	JMP stored349
 
-low356:
+low354:
 	TESTQ  $0x00000001, DI
-	JZ     low358
+	JZ     low356
 	VMOVSS X1, (BX)
 
-low358:
-stored351:
+low356:
+stored349:
 	VMASKMOVPS   (BX)(CX*1), Y4, Y1
 	VMASKMOVPS   (DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low360
+	JZ           low358
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low361
+	JZ           low359
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low362
+	JZ           low360
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low362:
-	JMP stored359
+low360:
+	JMP stored357
 
-low361:
+low359:
 	TESTQ  $0x00000001, DI
-	JZ     low363
+	JZ     low361
 	VMOVSS X1, 16(BX)(CX*1)
 
-low363:
-	JMP stored359
+low361:
+	JMP stored357
 
-low360:
+low358:
 	TESTQ     $0x00000002, DI
-	JZ        low364
+	JZ        low362
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low365
+	JZ        low363
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low365:
-	JMP stored359
+low363:
+	JMP stored357
 
-low364:
+low362:
 	TESTQ  $0x00000001, DI
-	JZ     low366
+	JZ     low364
 	VMOVSS X1, (BX)(CX*1)
 
-low366:
-stored359:
+low364:
+stored357:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low368
+	JZ           low366
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low369
+	JZ           low367
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low370
+	JZ           low368
 	VMOVSS       X0, 24(AX)
 
-low370:
-	JMP stored367
+low368:
+	JMP stored365
 
-low369:
+low367:
 	TESTQ  $0x00000001, DI
-	JZ     low371
+	JZ     low369
 	VMOVSS X0, 16(AX)
 
-low371:
-	JMP stored367
+low369:
+	JMP stored365
 
-low368:
+low366:
 	TESTQ     $0x00000002, DI
-	JZ        low372
+	JZ        low370
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low373
+	JZ        low371
 	VMOVSS    X0, 8(AX)
 
-low373:
-	JMP stored367
+low371:
+	JMP stored365
 
-low372:
+low370:
 	TESTQ  $0x00000001, DI
-	JZ     low374
+	JZ     low372
 	VMOVSS X0, (AX)
 
-low374:
-stored367:
-	JMP end348
+low372:
+stored365:
+	JMP end346
 
-over350:
+over348:
 	CMPQ         DI, $0x08
-	JLE          end348
+	JLE          end346
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -12816,141 +12611,141 @@ over350:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low377
+	JZ           low375
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low378
+	JZ           low376
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low379
+	JZ           low377
 	VMOVSS       X1, 56(BX)
 
-low379:
-	JMP stored376
+low377:
+	JMP stored374
 
-low378:
+low376:
 	TESTQ  $0x00000001, DI
-	JZ     low380
+	JZ     low378
 	VMOVSS X1, 48(BX)
 
-low380:
-	JMP stored376
+low378:
+	JMP stored374
 
-low377:
+low375:
 	TESTQ     $0x00000002, DI
-	JZ        low381
+	JZ        low379
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low382
+	JZ        low380
 	VMOVSS    X1, 40(BX)
 
-low382:
-	JMP stored376
+low380:
+	JMP stored374
 
-low381:
+low379:
 	TESTQ  $0x00000001, DI
-	JZ     low383
+	JZ     low381
 	VMOVSS X1, 32(BX)
 
-low383:
-stored376:
+low381:
+stored374:
 	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low385
+	JZ           low383
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low386
+	JZ           low384
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low387
+	JZ           low385
 	VMOVSS       X1, 56(BX)(CX*1)
 
-low387:
-	JMP stored384
+low385:
+	JMP stored382
 
-low386:
+low384:
 	TESTQ  $0x00000001, DI
-	JZ     low388
+	JZ     low386
 	VMOVSS X1, 48(BX)(CX*1)
 
-low388:
-	JMP stored384
+low386:
+	JMP stored382
 
-low385:
+low383:
 	TESTQ     $0x00000002, DI
-	JZ        low389
+	JZ        low387
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low390
+	JZ        low388
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low390:
-	JMP stored384
+low388:
+	JMP stored382
 
-low389:
+low387:
 	TESTQ  $0x00000001, DI
-	JZ     low391
+	JZ     low389
 	VMOVSS X1, 32(BX)(CX*1)
 
-low391:
-stored384:
+low389:
+stored382:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low393
+	JZ           low391
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low394
+	JZ           low392
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low395
+	JZ           low393
 	VMOVSS       X0, 56(AX)
 
-low395:
-	JMP stored392
+low393:
+	JMP stored390
 
-low394:
+low392:
 	TESTQ  $0x00000001, DI
-	JZ     low396
+	JZ     low394
 	VMOVSS X0, 48(AX)
 
-low396:
-	JMP stored392
+low394:
+	JMP stored390
 
-low393:
+low391:
 	TESTQ     $0x00000002, DI
-	JZ        low397
+	JZ        low395
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low398
+	JZ        low396
 	VMOVSS    X0, 40(AX)
 
-low398:
-	JMP stored392
+low396:
+	JMP stored390
 
-low397:
+low395:
 	TESTQ  $0x00000001, DI
-	JZ     low399
+	JZ     low397
 	VMOVSS X0, 32(AX)
 
-low399:
-stored392:
-end348:
-	JMP gated343
+low397:
+stored390:
+end346:
+	JMP gated341
 
-without345:
+without343:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -12965,9 +12760,9 @@ without345:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x10
-	JLT     tail401
+	JLT     tail399
 
-block400:
+block398:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -12992,13 +12787,13 @@ block400:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block400
+	JGE     block398
 
-tail401:
+tail399:
 	TESTQ   SI, SI
-	JLE     end402
+	JLE     end400
 	CMPQ    SI, $0x08
-	JLT     part403
+	JLT     part401
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -13009,205 +12804,205 @@ tail401:
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)(BX*1)
-	JMP     over404
+	JMP     over402
 
-part403:
+part401:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low406
+	JZ           low404
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low407
+	JZ           low405
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low408
+	JZ           low406
 	VMOVSS       X1, 24(AX)
 
-low408:
-	JMP stored405
+low406:
+	JMP stored403
 
-low407:
+low405:
 	TESTQ  $0x00000001, SI
-	JZ     low409
+	JZ     low407
 	VMOVSS X1, 16(AX)
 
-low409:
-	JMP stored405
+low407:
+	JMP stored403
 
-low406:
+low404:
 	TESTQ     $0x00000002, SI
-	JZ        low410
+	JZ        low408
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low411
+	JZ        low409
 	VMOVSS    X1, 8(AX)
 
-low411:
-	JMP stored405
+low409:
+	JMP stored403
 
-low410:
+low408:
 	TESTQ  $0x00000001, SI
-	JZ     low412
+	JZ     low410
 	VMOVSS X1, (AX)
 
-low412:
-stored405:
+low410:
+stored403:
 	VMASKMOVPS   (AX)(BX*1), Y4, Y1
 	VMASKMOVPS   (CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low414
+	JZ           low412
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low415
+	JZ           low413
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low416
+	JZ           low414
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low416:
-	JMP stored413
+low414:
+	JMP stored411
 
-low415:
+low413:
 	TESTQ  $0x00000001, SI
-	JZ     low417
+	JZ     low415
 	VMOVSS X1, 16(AX)(BX*1)
 
-low417:
-	JMP stored413
+low415:
+	JMP stored411
 
-low414:
+low412:
 	TESTQ     $0x00000002, SI
-	JZ        low418
+	JZ        low416
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low419
+	JZ        low417
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low419:
-	JMP stored413
+low417:
+	JMP stored411
 
-low418:
+low416:
 	TESTQ  $0x00000001, SI
-	JZ     low420
+	JZ     low418
 	VMOVSS X1, (AX)(BX*1)
 
-low420:
-stored413:
-	JMP end402
+low418:
+stored411:
+	JMP end400
 
-over404:
+over402:
 	CMPQ         SI, $0x08
-	JLE          end402
+	JLE          end400
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low423
+	JZ           low421
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low424
+	JZ           low422
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low425
+	JZ           low423
 	VMOVSS       X1, 56(AX)
 
-low425:
-	JMP stored422
+low423:
+	JMP stored420
 
-low424:
+low422:
 	TESTQ  $0x00000001, SI
-	JZ     low426
+	JZ     low424
 	VMOVSS X1, 48(AX)
 
-low426:
-	JMP stored422
+low424:
+	JMP stored420
 
-low423:
+low421:
 	TESTQ     $0x00000002, SI
-	JZ        low427
+	JZ        low425
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low428
+	JZ        low426
 	VMOVSS    X1, 40(AX)
 
-low428:
-	JMP stored422
+low426:
+	JMP stored420
 
-low427:
+low425:
 	TESTQ  $0x00000001, SI
-	JZ     low429
+	JZ     low427
 	VMOVSS X1, 32(AX)
 
-low429:
-stored422:
+low427:
+stored420:
 	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low431
+	JZ           low429
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low432
+	JZ           low430
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low433
+	JZ           low431
 	VMOVSS       X1, 56(AX)(BX*1)
 
-low433:
-	JMP stored430
+low431:
+	JMP stored428
 
-low432:
+low430:
 	TESTQ  $0x00000001, SI
-	JZ     low434
+	JZ     low432
 	VMOVSS X1, 48(AX)(BX*1)
 
-low434:
-	JMP stored430
+low432:
+	JMP stored428
 
-low431:
+low429:
 	TESTQ     $0x00000002, SI
-	JZ        low435
+	JZ        low433
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low436
+	JZ        low434
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low436:
-	JMP stored430
+low434:
+	JMP stored428
 
-low435:
+low433:
 	TESTQ  $0x00000001, SI
-	JZ     low437
+	JZ     low435
 	VMOVSS X1, 32(AX)(BX*1)
 
-low437:
-stored430:
-end402:
-	JMP gated343
+low435:
+stored428:
+end400:
+	JMP gated341
 
-other344:
+other342:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without439
+	JE    without436
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -13223,9 +13018,9 @@ other344:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail441
+	JLT     tail438
 
-block440:
+block437:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -13245,13 +13040,13 @@ block440:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block440
+	JGE     block437
 
-tail441:
+tail438:
 	TESTQ   DI, DI
-	JLE     end442
+	JLE     end439
 	CMPQ    DI, $0x08
-	JLT     part443
+	JLT     part440
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -13259,9 +13054,9 @@ tail441:
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over444
+	JMP     over441
 
-part443:
+part440:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -13269,52 +13064,52 @@ part443:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low446
+	JZ           low443
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low447
+	JZ           low444
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low448
+	JZ           low445
 	VMOVSS       X0, 24(AX)
 
+low445:
+	JMP stored442
+
+low444:
+	TESTQ  $0x00000001, DI
+	JZ     low446
+	VMOVSS X0, 16(AX)
+
+low446:
+	JMP stored442
+
+low443:
+	TESTQ     $0x00000002, DI
+	JZ        low447
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low448
+	VMOVSS    X0, 8(AX)
+
 low448:
-	JMP stored445
+	JMP stored442
 
 low447:
 	TESTQ  $0x00000001, DI
 	JZ     low449
-	VMOVSS X0, 16(AX)
-
-low449:
-	JMP stored445
-
-low446:
-	TESTQ     $0x00000002, DI
-	JZ        low450
-	VMOVSD    X0, (AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low451
-	VMOVSS    X0, 8(AX)
-
-low451:
-	JMP stored445
-
-low450:
-	TESTQ  $0x00000001, DI
-	JZ     low452
 	VMOVSS X0, (AX)
 
-low452:
-stored445:
-	JMP end442
+low449:
+stored442:
+	JMP end439
 
-over444:
+over441:
 	CMPQ         DI, $0x08
-	JLE          end442
+	JLE          end439
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -13322,65 +13117,63 @@ over444:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low455
+	JZ           low452
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low456
+	JZ           low453
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low457
+	JZ           low454
 	VMOVSS       X0, 56(AX)
 
+low454:
+	JMP stored451
+
+low453:
+	TESTQ  $0x00000001, DI
+	JZ     low455
+	VMOVSS X0, 48(AX)
+
+low455:
+	JMP stored451
+
+low452:
+	TESTQ     $0x00000002, DI
+	JZ        low456
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low457
+	VMOVSS    X0, 40(AX)
+
 low457:
-	JMP stored454
+	JMP stored451
 
 low456:
 	TESTQ  $0x00000001, DI
 	JZ     low458
-	VMOVSS X0, 48(AX)
-
-low458:
-	JMP stored454
-
-low455:
-	TESTQ     $0x00000002, DI
-	JZ        low459
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low460
-	VMOVSS    X0, 40(AX)
-
-low460:
-	JMP stored454
-
-low459:
-	TESTQ  $0x00000001, DI
-	JZ     low461
 	VMOVSS X0, 32(AX)
 
-low461:
-stored454:
-end442:
-	JMP gated343
+low458:
+stored451:
+end439:
+	JMP gated341
 
-without439:
-	JMP gated343
-
-gated343:
+without436:
+gated341:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-lower342:
+lower340:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other463
+	JNE   other460
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without464
+	JE    without461
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -13396,9 +13189,9 @@ lower342:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail466
+	JLT     tail463
 
-block465:
+block462:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -13422,13 +13215,13 @@ block465:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block465
+	JGE     block462
 
-tail466:
+tail463:
 	TESTQ   DI, DI
-	JLE     end467
+	JLE     end464
 	CMPQ    DI, $0x08
-	JLT     part468
+	JLT     part465
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VMOVUPS (DX), Y2
@@ -13438,9 +13231,9 @@ tail466:
 	VMOVUPS Y1, (BX)
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over469
+	JMP     over466
 
-part468:
+part465:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -13448,95 +13241,95 @@ part468:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low471
+	JZ           low468
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low472
+	JZ           low469
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low473
+	JZ           low470
 	VMOVSS       X1, 24(BX)
 
+low470:
+	JMP stored467
+
+low469:
+	TESTQ  $0x00000001, DI
+	JZ     low471
+	VMOVSS X1, 16(BX)
+
+low471:
+	JMP stored467
+
+low468:
+	TESTQ     $0x00000002, DI
+	JZ        low472
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low473
+	VMOVSS    X1, 8(BX)
+
 low473:
-	JMP stored470
+	JMP stored467
 
 low472:
 	TESTQ  $0x00000001, DI
 	JZ     low474
-	VMOVSS X1, 16(BX)
-
-low474:
-	JMP stored470
-
-low471:
-	TESTQ     $0x00000002, DI
-	JZ        low475
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low476
-	VMOVSS    X1, 8(BX)
-
-low476:
-	JMP stored470
-
-low475:
-	TESTQ  $0x00000001, DI
-	JZ     low477
 	VMOVSS X1, (BX)
 
-low477:
-stored470:
+low474:
+stored467:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low479
+	JZ           low476
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low480
+	JZ           low477
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low481
+	JZ           low478
 	VMOVSS       X0, 24(AX)
 
+low478:
+	JMP stored475
+
+low477:
+	TESTQ  $0x00000001, DI
+	JZ     low479
+	VMOVSS X0, 16(AX)
+
+low479:
+	JMP stored475
+
+low476:
+	TESTQ     $0x00000002, DI
+	JZ        low480
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low481
+	VMOVSS    X0, 8(AX)
+
 low481:
-	JMP stored478
+	JMP stored475
 
 low480:
 	TESTQ  $0x00000001, DI
 	JZ     low482
-	VMOVSS X0, 16(AX)
-
-low482:
-	JMP stored478
-
-low479:
-	TESTQ     $0x00000002, DI
-	JZ        low483
-	VMOVSD    X0, (AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low484
-	VMOVSS    X0, 8(AX)
-
-low484:
-	JMP stored478
-
-low483:
-	TESTQ  $0x00000001, DI
-	JZ     low485
 	VMOVSS X0, (AX)
 
-low485:
-stored478:
-	JMP end467
+low482:
+stored475:
+	JMP end464
 
-over469:
+over466:
 	CMPQ         DI, $0x08
-	JLE          end467
+	JLE          end464
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -13544,94 +13337,94 @@ over469:
 	VANDPS       Y2, Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low488
+	JZ           low485
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low489
+	JZ           low486
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low490
+	JZ           low487
 	VMOVSS       X1, 56(BX)
 
+low487:
+	JMP stored484
+
+low486:
+	TESTQ  $0x00000001, DI
+	JZ     low488
+	VMOVSS X1, 48(BX)
+
+low488:
+	JMP stored484
+
+low485:
+	TESTQ     $0x00000002, DI
+	JZ        low489
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low490
+	VMOVSS    X1, 40(BX)
+
 low490:
-	JMP stored487
+	JMP stored484
 
 low489:
 	TESTQ  $0x00000001, DI
 	JZ     low491
-	VMOVSS X1, 48(BX)
-
-low491:
-	JMP stored487
-
-low488:
-	TESTQ     $0x00000002, DI
-	JZ        low492
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low493
-	VMOVSS    X1, 40(BX)
-
-low493:
-	JMP stored487
-
-low492:
-	TESTQ  $0x00000001, DI
-	JZ     low494
 	VMOVSS X1, 32(BX)
 
-low494:
-stored487:
+low491:
+stored484:
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low496
+	JZ           low493
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low497
+	JZ           low494
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low498
+	JZ           low495
 	VMOVSS       X0, 56(AX)
 
+low495:
+	JMP stored492
+
+low494:
+	TESTQ  $0x00000001, DI
+	JZ     low496
+	VMOVSS X0, 48(AX)
+
+low496:
+	JMP stored492
+
+low493:
+	TESTQ     $0x00000002, DI
+	JZ        low497
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low498
+	VMOVSS    X0, 40(AX)
+
 low498:
-	JMP stored495
+	JMP stored492
 
 low497:
 	TESTQ  $0x00000001, DI
 	JZ     low499
-	VMOVSS X0, 48(AX)
-
-low499:
-	JMP stored495
-
-low496:
-	TESTQ     $0x00000002, DI
-	JZ        low500
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low501
-	VMOVSS    X0, 40(AX)
-
-low501:
-	JMP stored495
-
-low500:
-	TESTQ  $0x00000001, DI
-	JZ     low502
 	VMOVSS X0, 32(AX)
 
-low502:
-stored495:
-end467:
-	JMP gated462
+low499:
+stored492:
+end464:
+	JMP gated459
 
-without464:
+without461:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -13646,9 +13439,9 @@ without464:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x10
-	JLT     tail504
+	JLT     tail501
 
-block503:
+block500:
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
@@ -13663,125 +13456,125 @@ block503:
 	ADDQ    $0x40, CX
 	SUBQ    $0x10, SI
 	CMPQ    SI, $0x10
-	JGE     block503
+	JGE     block500
 
-tail504:
+tail501:
 	TESTQ   SI, SI
-	JLE     end505
+	JLE     end502
 	CMPQ    SI, $0x08
-	JLT     part506
+	JLT     part503
 	VMOVUPS (AX), Y1
 	VMOVUPS (CX), Y2
 	VCMPPS  $0x06, Y3, Y2, Y2
 	VANDPS  Y2, Y1, Y1
 	VMOVUPS Y1, (AX)
-	JMP     over507
+	JMP     over504
 
-part506:
+part503:
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low509
+	JZ           low506
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low510
+	JZ           low507
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low511
+	JZ           low508
 	VMOVSS       X1, 24(AX)
 
+low508:
+	JMP stored505
+
+low507:
+	TESTQ  $0x00000001, SI
+	JZ     low509
+	VMOVSS X1, 16(AX)
+
+low509:
+	JMP stored505
+
+low506:
+	TESTQ     $0x00000002, SI
+	JZ        low510
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low511
+	VMOVSS    X1, 8(AX)
+
 low511:
-	JMP stored508
+	JMP stored505
 
 low510:
 	TESTQ  $0x00000001, SI
 	JZ     low512
-	VMOVSS X1, 16(AX)
-
-low512:
-	JMP stored508
-
-low509:
-	TESTQ     $0x00000002, SI
-	JZ        low513
-	VMOVSD    X1, (AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low514
-	VMOVSS    X1, 8(AX)
-
-low514:
-	JMP stored508
-
-low513:
-	TESTQ  $0x00000001, SI
-	JZ     low515
 	VMOVSS X1, (AX)
 
-low515:
-stored508:
-	JMP end505
+low512:
+stored505:
+	JMP end502
 
-over507:
+over504:
 	CMPQ         SI, $0x08
-	JLE          end505
+	JLE          end502
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
 	VANDPS       Y2, Y1, Y1
 	TESTQ        $0x00000004, SI
-	JZ           low518
+	JZ           low515
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low519
+	JZ           low516
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low520
+	JZ           low517
 	VMOVSS       X1, 56(AX)
 
+low517:
+	JMP stored514
+
+low516:
+	TESTQ  $0x00000001, SI
+	JZ     low518
+	VMOVSS X1, 48(AX)
+
+low518:
+	JMP stored514
+
+low515:
+	TESTQ     $0x00000002, SI
+	JZ        low519
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low520
+	VMOVSS    X1, 40(AX)
+
 low520:
-	JMP stored517
+	JMP stored514
 
 low519:
 	TESTQ  $0x00000001, SI
 	JZ     low521
-	VMOVSS X1, 48(AX)
-
-low521:
-	JMP stored517
-
-low518:
-	TESTQ     $0x00000002, SI
-	JZ        low522
-	VMOVSD    X1, 32(AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low523
-	VMOVSS    X1, 40(AX)
-
-low523:
-	JMP stored517
-
-low522:
-	TESTQ  $0x00000001, SI
-	JZ     low524
 	VMOVSS X1, 32(AX)
 
-low524:
-stored517:
-end505:
-	JMP gated462
+low521:
+stored514:
+end502:
+	JMP gated459
 
-other463:
+other460:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without526
+	JE    without522
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -13797,9 +13590,9 @@ other463:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x10
-	JLT     tail528
+	JLT     tail524
 
-block527:
+block523:
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
@@ -13815,125 +13608,123 @@ block527:
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block527
+	JGE     block523
 
-tail528:
+tail524:
 	TESTQ   DI, DI
-	JLE     end529
+	JLE     end525
 	CMPQ    DI, $0x08
-	JLT     part530
+	JLT     part526
 	VMOVUPS (AX), Y0
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y3, Y0, Y0
 	VMOVUPS Y0, (AX)
-	JMP     over531
+	JMP     over527
 
-part530:
+part526:
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low533
+	JZ           low529
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low534
+	JZ           low530
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low535
+	JZ           low531
 	VMOVSS       X0, 24(AX)
 
-low535:
-	JMP stored532
+low531:
+	JMP stored528
 
-low534:
+low530:
 	TESTQ  $0x00000001, DI
-	JZ     low536
+	JZ     low532
 	VMOVSS X0, 16(AX)
 
-low536:
-	JMP stored532
+low532:
+	JMP stored528
 
-low533:
+low529:
 	TESTQ     $0x00000002, DI
-	JZ        low537
+	JZ        low533
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low538
+	JZ        low534
 	VMOVSS    X0, 8(AX)
 
-low538:
-	JMP stored532
+low534:
+	JMP stored528
 
-low537:
+low533:
 	TESTQ  $0x00000001, DI
-	JZ     low539
+	JZ     low535
 	VMOVSS X0, (AX)
 
-low539:
-stored532:
-	JMP end529
+low535:
+stored528:
+	JMP end525
 
-over531:
+over527:
 	CMPQ         DI, $0x08
-	JLE          end529
+	JLE          end525
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y0, Y0
 	TESTQ        $0x00000004, DI
-	JZ           low542
+	JZ           low538
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low543
+	JZ           low539
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low544
+	JZ           low540
 	VMOVSS       X0, 56(AX)
 
-low544:
-	JMP stored541
+low540:
+	JMP stored537
 
-low543:
+low539:
 	TESTQ  $0x00000001, DI
-	JZ     low545
+	JZ     low541
 	VMOVSS X0, 48(AX)
 
-low545:
-	JMP stored541
+low541:
+	JMP stored537
 
-low542:
+low538:
 	TESTQ     $0x00000002, DI
-	JZ        low546
+	JZ        low542
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low547
+	JZ        low543
 	VMOVSS    X0, 40(AX)
 
-low547:
-	JMP stored541
+low543:
+	JMP stored537
 
-low546:
+low542:
 	TESTQ  $0x00000001, DI
-	JZ     low548
+	JZ     low544
 	VMOVSS X0, 32(AX)
 
-low548:
-stored541:
-end529:
-	JMP gated462
+low544:
+stored537:
+end525:
+	JMP gated459
 
-without526:
-	JMP gated462
-
-gated462:
+without522:
+gated459:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -14656,7 +14447,7 @@ end59:
 other9:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without96
+	JE    without95
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -14674,9 +14465,9 @@ other9:
 	SUBQ    R10, R11
 	VMOVDQU (R11), Y4
 	CMPQ    DI, $0x08
-	JLT     tail98
+	JLT     tail97
 
-block97:
+block96:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -14704,13 +14495,13 @@ block97:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block97
+	JGE     block96
 
-tail98:
+tail97:
 	TESTQ   DI, DI
-	JLE     end99
+	JLE     end98
 	CMPQ    DI, $0x04
-	JLT     part100
+	JLT     part99
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -14722,9 +14513,9 @@ tail98:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over101
+	JMP     over100
 
-part100:
+part99:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -14736,30 +14527,30 @@ part100:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low103
+	JZ           low102
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low104
+	JZ           low103
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low104:
-	JMP stored102
-
 low103:
+	JMP stored101
+
+low102:
 	TESTQ     $0x00000001, DI
-	JZ        low105
+	JZ        low104
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low105:
-stored102:
-	JMP end99
+low104:
+stored101:
+	JMP end98
 
-over101:
+over100:
 	CMPQ         DI, $0x04
-	JLE          end99
+	JLE          end98
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -14771,31 +14562,29 @@ over101:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low108
+	JZ           low107
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low109
+	JZ           low108
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low109:
-	JMP stored107
-
 low108:
+	JMP stored106
+
+low107:
 	TESTQ     $0x00000001, DI
-	JZ        low110
+	JZ        low109
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low110:
-stored107:
-end99:
+low109:
+stored106:
+end98:
 	JMP gated8
 
-without96:
-	JMP gated8
-
+without95:
 gated8:
 	MOVQ $0x00000004, AX
 	JMP  advance4
@@ -14803,10 +14592,10 @@ gated8:
 lower7:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other112
+	JNE   other111
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without113
+	JE    without112
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -14822,9 +14611,9 @@ lower7:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail115
+	JLT     tail114
 
-block114:
+block113:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -14872,13 +14661,13 @@ block114:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block114
+	JGE     block113
 
-tail115:
+tail114:
 	TESTQ   DI, DI
-	JLE     end116
+	JLE     end115
 	CMPQ    DI, $0x04
-	JLT     part117
+	JLT     part116
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -14900,9 +14689,9 @@ tail115:
 	VMOVUPD Y1, (BX)(CX*2)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over118
+	JMP     over117
 
-part117:
+part116:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -14910,101 +14699,101 @@ part117:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low120
+	JZ           low119
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low121
+	JZ           low120
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low121:
-	JMP stored119
-
 low120:
+	JMP stored118
+
+low119:
 	TESTQ     $0x00000001, DI
-	JZ        low122
+	JZ        low121
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low122:
-stored119:
+low121:
+stored118:
 	VMASKMOVPD   (BX)(CX*1), Y4, Y1
 	VMASKMOVPD   (DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low124
+	JZ           low123
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low125
+	JZ           low124
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low125:
-	JMP stored123
-
 low124:
+	JMP stored122
+
+low123:
 	TESTQ     $0x00000001, DI
-	JZ        low126
+	JZ        low125
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low126:
-stored123:
+low125:
+stored122:
 	VMASKMOVPD   (BX)(CX*2), Y4, Y1
 	VMASKMOVPD   (DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low128
+	JZ           low127
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low129
+	JZ           low128
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low129:
-	JMP stored127
-
 low128:
+	JMP stored126
+
+low127:
 	TESTQ     $0x00000001, DI
-	JZ        low130
+	JZ        low129
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low130:
-stored127:
+low129:
+stored126:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low132
+	JZ           low131
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low133
+	JZ           low132
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low133:
-	JMP stored131
-
 low132:
+	JMP stored130
+
+low131:
 	TESTQ     $0x00000001, DI
-	JZ        low134
+	JZ        low133
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low134:
-stored131:
-	JMP end116
+low133:
+stored130:
+	JMP end115
 
-over118:
+over117:
 	CMPQ         DI, $0x04
-	JLE          end116
+	JLE          end115
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -15012,100 +14801,100 @@ over118:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low137
+	JZ           low136
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low138
+	JZ           low137
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low138:
-	JMP stored136
-
 low137:
+	JMP stored135
+
+low136:
 	TESTQ     $0x00000001, DI
-	JZ        low139
+	JZ        low138
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low139:
-stored136:
+low138:
+stored135:
 	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low141
+	JZ           low140
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low142
+	JZ           low141
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low142:
-	JMP stored140
-
 low141:
+	JMP stored139
+
+low140:
 	TESTQ     $0x00000001, DI
-	JZ        low143
+	JZ        low142
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low143:
-stored140:
+low142:
+stored139:
 	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low145
+	JZ           low144
 	VMOVUPS      X1, 32(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low146
+	JZ           low145
 	VMOVSD       X1, 48(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low146:
-	JMP stored144
-
 low145:
+	JMP stored143
+
+low144:
 	TESTQ     $0x00000001, DI
-	JZ        low147
+	JZ        low146
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low147:
-stored144:
+low146:
+stored143:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low149
+	JZ           low148
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low150
+	JZ           low149
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low150:
-	JMP stored148
-
 low149:
+	JMP stored147
+
+low148:
 	TESTQ     $0x00000001, DI
-	JZ        low151
+	JZ        low150
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low151:
-stored148:
-end116:
-	JMP gated111
+low150:
+stored147:
+end115:
+	JMP gated110
 
-without113:
+without112:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -15120,9 +14909,9 @@ without113:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x08
-	JLT     tail153
+	JLT     tail152
 
-block152:
+block151:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -15157,13 +14946,13 @@ block152:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block152
+	JGE     block151
 
-tail153:
+tail152:
 	TESTQ   SI, SI
-	JLE     end154
+	JLE     end153
 	CMPQ    SI, $0x04
-	JLT     part155
+	JLT     part154
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -15179,165 +14968,165 @@ tail153:
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)(BX*2)
-	JMP     over156
+	JMP     over155
 
-part155:
+part154:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low158
+	JZ           low157
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low159
+	JZ           low158
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low159:
-	JMP stored157
-
 low158:
+	JMP stored156
+
+low157:
 	TESTQ     $0x00000001, SI
-	JZ        low160
+	JZ        low159
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low160:
-stored157:
+low159:
+stored156:
 	VMASKMOVPD   (AX)(BX*1), Y4, Y1
 	VMASKMOVPD   (CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low162
+	JZ           low161
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low163
+	JZ           low162
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low163:
-	JMP stored161
-
 low162:
+	JMP stored160
+
+low161:
 	TESTQ     $0x00000001, SI
-	JZ        low164
+	JZ        low163
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low164:
-stored161:
+low163:
+stored160:
 	VMASKMOVPD   (AX)(BX*2), Y4, Y1
 	VMASKMOVPD   (CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low166
+	JZ           low165
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low167
+	JZ           low166
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low167:
-	JMP stored165
-
 low166:
+	JMP stored164
+
+low165:
 	TESTQ     $0x00000001, SI
-	JZ        low168
+	JZ        low167
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low168:
-stored165:
-	JMP end154
+low167:
+stored164:
+	JMP end153
 
-over156:
+over155:
 	CMPQ         SI, $0x04
-	JLE          end154
+	JLE          end153
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low171
+	JZ           low170
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low172
+	JZ           low171
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low172:
-	JMP stored170
-
 low171:
+	JMP stored169
+
+low170:
 	TESTQ     $0x00000001, SI
-	JZ        low173
+	JZ        low172
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low173:
-stored170:
+low172:
+stored169:
 	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low175
+	JZ           low174
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low176
+	JZ           low175
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low176:
-	JMP stored174
-
 low175:
+	JMP stored173
+
+low174:
 	TESTQ     $0x00000001, SI
-	JZ        low177
+	JZ        low176
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low177:
-stored174:
+low176:
+stored173:
 	VMASKMOVPD   32(AX)(BX*2), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*2), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low179
+	JZ           low178
 	VMOVUPS      X1, 32(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low180
+	JZ           low179
 	VMOVSD       X1, 48(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low180:
-	JMP stored178
-
 low179:
+	JMP stored177
+
+low178:
 	TESTQ     $0x00000001, SI
-	JZ        low181
+	JZ        low180
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low181:
-stored178:
-end154:
-	JMP gated111
+low180:
+stored177:
+end153:
+	JMP gated110
 
-other112:
+other111:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without183
+	JE    without181
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -15353,9 +15142,9 @@ other112:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail185
+	JLT     tail183
 
-block184:
+block182:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -15379,13 +15168,13 @@ block184:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block184
+	JGE     block182
 
-tail185:
+tail183:
 	TESTQ   DI, DI
-	JLE     end186
+	JLE     end184
 	CMPQ    DI, $0x04
-	JLT     part187
+	JLT     part185
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -15395,9 +15184,9 @@ tail185:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over188
+	JMP     over186
 
-part187:
+part185:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -15407,30 +15196,30 @@ part187:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low190
+	JZ           low188
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low191
+	JZ           low189
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low191:
-	JMP stored189
+low189:
+	JMP stored187
 
-low190:
+low188:
 	TESTQ     $0x00000001, DI
-	JZ        low192
+	JZ        low190
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low192:
-stored189:
-	JMP end186
+low190:
+stored187:
+	JMP end184
 
-over188:
+over186:
 	CMPQ         DI, $0x04
-	JLE          end186
+	JLE          end184
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -15440,44 +15229,42 @@ over188:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low195
+	JZ           low193
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low196
+	JZ           low194
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low196:
-	JMP stored194
+low194:
+	JMP stored192
 
-low195:
+low193:
 	TESTQ     $0x00000001, DI
-	JZ        low197
+	JZ        low195
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low197:
-stored194:
-end186:
-	JMP gated111
+low195:
+stored192:
+end184:
+	JMP gated110
 
-without183:
-	JMP gated111
-
-gated111:
+without181:
+gated110:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
 lower6:
 	CMPQ  AX, $0x02
-	JLT   lower198
+	JLT   lower196
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other200
+	JNE   other198
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without201
+	JE    without199
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -15493,9 +15280,9 @@ lower6:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail203
+	JLT     tail201
 
-block202:
+block200:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -15531,13 +15318,13 @@ block202:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block202
+	JGE     block200
 
-tail203:
+tail201:
 	TESTQ   DI, DI
-	JLE     end204
+	JLE     end202
 	CMPQ    DI, $0x04
-	JLT     part205
+	JLT     part203
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -15553,9 +15340,9 @@ tail203:
 	VMOVUPD Y1, (BX)(CX*1)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over206
+	JMP     over204
 
-part205:
+part203:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -15563,76 +15350,76 @@ part205:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low208
+	JZ           low206
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low209
+	JZ           low207
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low209:
-	JMP stored207
+low207:
+	JMP stored205
 
-low208:
+low206:
 	TESTQ     $0x00000001, DI
-	JZ        low210
+	JZ        low208
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low210:
-stored207:
+low208:
+stored205:
 	VMASKMOVPD   (BX)(CX*1), Y4, Y1
 	VMASKMOVPD   (DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low212
+	JZ           low210
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low213
+	JZ           low211
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low213:
-	JMP stored211
+low211:
+	JMP stored209
 
-low212:
+low210:
 	TESTQ     $0x00000001, DI
-	JZ        low214
+	JZ        low212
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low214:
-stored211:
+low212:
+stored209:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low216
+	JZ           low214
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low217
+	JZ           low215
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low217:
-	JMP stored215
+low215:
+	JMP stored213
 
-low216:
+low214:
 	TESTQ     $0x00000001, DI
-	JZ        low218
+	JZ        low216
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low218:
-stored215:
-	JMP end204
+low216:
+stored213:
+	JMP end202
 
-over206:
+over204:
 	CMPQ         DI, $0x04
-	JLE          end204
+	JLE          end202
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -15640,75 +15427,75 @@ over206:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low221
+	JZ           low219
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low222
+	JZ           low220
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low222:
-	JMP stored220
+low220:
+	JMP stored218
 
-low221:
+low219:
 	TESTQ     $0x00000001, DI
-	JZ        low223
+	JZ        low221
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low223:
-stored220:
+low221:
+stored218:
 	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
 	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low225
+	JZ           low223
 	VMOVUPS      X1, 32(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low226
+	JZ           low224
 	VMOVSD       X1, 48(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low226:
-	JMP stored224
+low224:
+	JMP stored222
 
-low225:
+low223:
 	TESTQ     $0x00000001, DI
-	JZ        low227
+	JZ        low225
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low227:
-stored224:
+low225:
+stored222:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low229
+	JZ           low227
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low230
+	JZ           low228
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low230:
-	JMP stored228
+low228:
+	JMP stored226
 
-low229:
+low227:
 	TESTQ     $0x00000001, DI
-	JZ        low231
+	JZ        low229
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low231:
-stored228:
-end204:
-	JMP gated199
+low229:
+stored226:
+end202:
+	JMP gated197
 
-without201:
+without199:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -15723,9 +15510,9 @@ without201:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x08
-	JLT     tail233
+	JLT     tail231
 
-block232:
+block230:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -15750,13 +15537,13 @@ block232:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block232
+	JGE     block230
 
-tail233:
+tail231:
 	TESTQ   SI, SI
-	JLE     end234
+	JLE     end232
 	CMPQ    SI, $0x04
-	JLT     part235
+	JLT     part233
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -15767,117 +15554,117 @@ tail233:
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)(BX*1)
-	JMP     over236
+	JMP     over234
 
-part235:
+part233:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low238
+	JZ           low236
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low239
+	JZ           low237
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low239:
-	JMP stored237
+low237:
+	JMP stored235
 
-low238:
+low236:
 	TESTQ     $0x00000001, SI
-	JZ        low240
+	JZ        low238
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low240:
-stored237:
+low238:
+stored235:
 	VMASKMOVPD   (AX)(BX*1), Y4, Y1
 	VMASKMOVPD   (CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low242
+	JZ           low240
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low243
+	JZ           low241
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low243:
-	JMP stored241
+low241:
+	JMP stored239
 
-low242:
+low240:
 	TESTQ     $0x00000001, SI
-	JZ        low244
+	JZ        low242
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low244:
-stored241:
-	JMP end234
+low242:
+stored239:
+	JMP end232
 
-over236:
+over234:
 	CMPQ         SI, $0x04
-	JLE          end234
+	JLE          end232
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low247
+	JZ           low245
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low248
+	JZ           low246
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low248:
-	JMP stored246
+low246:
+	JMP stored244
 
-low247:
+low245:
 	TESTQ     $0x00000001, SI
-	JZ        low249
+	JZ        low247
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low249:
-stored246:
+low247:
+stored244:
 	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
 	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low251
+	JZ           low249
 	VMOVUPS      X1, 32(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low252
+	JZ           low250
 	VMOVSD       X1, 48(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low252:
-	JMP stored250
+low250:
+	JMP stored248
 
-low251:
+low249:
 	TESTQ     $0x00000001, SI
-	JZ        low253
+	JZ        low251
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low253:
-stored250:
-end234:
-	JMP gated199
+low251:
+stored248:
+end232:
+	JMP gated197
 
-other200:
+other198:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without255
+	JE    without252
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -15893,9 +15680,9 @@ other200:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail257
+	JLT     tail254
 
-block256:
+block253:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -15915,13 +15702,13 @@ block256:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block256
+	JGE     block253
 
-tail257:
+tail254:
 	TESTQ   DI, DI
-	JLE     end258
+	JLE     end255
 	CMPQ    DI, $0x04
-	JLT     part259
+	JLT     part256
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -15929,9 +15716,9 @@ tail257:
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over260
+	JMP     over257
 
-part259:
+part256:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -15939,30 +15726,30 @@ part259:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low262
+	JZ           low259
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low263
+	JZ           low260
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low263:
-	JMP stored261
+low260:
+	JMP stored258
 
-low262:
+low259:
 	TESTQ     $0x00000001, DI
-	JZ        low264
+	JZ        low261
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low264:
-stored261:
-	JMP end258
+low261:
+stored258:
+	JMP end255
 
-over260:
+over257:
 	CMPQ         DI, $0x04
-	JLE          end258
+	JLE          end255
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -15970,43 +15757,41 @@ over260:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low267
+	JZ           low264
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low268
+	JZ           low265
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low268:
-	JMP stored266
+low265:
+	JMP stored263
 
-low267:
+low264:
 	TESTQ     $0x00000001, DI
-	JZ        low269
+	JZ        low266
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low269:
-stored266:
-end258:
-	JMP gated199
+low266:
+stored263:
+end255:
+	JMP gated197
 
-without255:
-	JMP gated199
-
-gated199:
+without252:
+gated197:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-lower198:
+lower196:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other271
+	JNE   other268
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without272
+	JE    without269
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -16022,9 +15807,9 @@ lower198:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail274
+	JLT     tail271
 
-block273:
+block270:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -16048,13 +15833,13 @@ block273:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block273
+	JGE     block270
 
-tail274:
+tail271:
 	TESTQ   DI, DI
-	JLE     end275
+	JLE     end272
 	CMPQ    DI, $0x04
-	JLT     part276
+	JLT     part273
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VMOVUPD (DX), Y2
@@ -16064,9 +15849,9 @@ tail274:
 	VMOVUPD Y1, (BX)
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over277
+	JMP     over274
 
-part276:
+part273:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -16074,51 +15859,51 @@ part276:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low279
+	JZ           low276
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low280
+	JZ           low277
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low280:
-	JMP stored278
+low277:
+	JMP stored275
 
-low279:
+low276:
 	TESTQ     $0x00000001, DI
-	JZ        low281
+	JZ        low278
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low281:
-stored278:
+low278:
+stored275:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low283
+	JZ           low280
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low284
+	JZ           low281
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low284:
-	JMP stored282
+low281:
+	JMP stored279
 
-low283:
+low280:
 	TESTQ     $0x00000001, DI
-	JZ        low285
+	JZ        low282
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low285:
-stored282:
-	JMP end275
+low282:
+stored279:
+	JMP end272
 
-over277:
+over274:
 	CMPQ         DI, $0x04
-	JLE          end275
+	JLE          end272
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -16126,50 +15911,50 @@ over277:
 	VANDPD       Y2, Y1, Y1
 	VADDPD       Y1, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low288
+	JZ           low285
 	VMOVUPS      X1, 32(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low289
+	JZ           low286
 	VMOVSD       X1, 48(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low289:
-	JMP stored287
+low286:
+	JMP stored284
 
-low288:
+low285:
 	TESTQ     $0x00000001, DI
-	JZ        low290
+	JZ        low287
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low290:
-stored287:
+low287:
+stored284:
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low292
+	JZ           low289
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low293
+	JZ           low290
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low293:
-	JMP stored291
+low290:
+	JMP stored288
 
-low292:
+low289:
 	TESTQ     $0x00000001, DI
-	JZ        low294
+	JZ        low291
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low294:
-stored291:
-end275:
-	JMP gated270
+low291:
+stored288:
+end272:
+	JMP gated267
 
-without272:
+without269:
 	// dz = dy·act'(y)
 	MOVQ    dy+8(FP), AX
 	MOVQ    lddy+16(FP), BX
@@ -16184,9 +15969,9 @@ without272:
 	SUBQ    DI, R8
 	VMOVDQU (R8), Y4
 	CMPQ    SI, $0x08
-	JLT     tail296
+	JLT     tail293
 
-block295:
+block292:
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
@@ -16201,81 +15986,81 @@ block295:
 	ADDQ    $0x40, CX
 	SUBQ    $0x08, SI
 	CMPQ    SI, $0x08
-	JGE     block295
+	JGE     block292
 
-tail296:
+tail293:
 	TESTQ   SI, SI
-	JLE     end297
+	JLE     end294
 	CMPQ    SI, $0x04
-	JLT     part298
+	JLT     part295
 	VMOVUPD (AX), Y1
 	VMOVUPD (CX), Y2
 	VCMPPD  $0x06, Y3, Y2, Y2
 	VANDPD  Y2, Y1, Y1
 	VMOVUPD Y1, (AX)
-	JMP     over299
+	JMP     over296
 
-part298:
+part295:
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low301
+	JZ           low298
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low302
+	JZ           low299
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low302:
-	JMP stored300
+low299:
+	JMP stored297
 
-low301:
+low298:
 	TESTQ     $0x00000001, SI
-	JZ        low303
+	JZ        low300
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low303:
-stored300:
-	JMP end297
+low300:
+stored297:
+	JMP end294
 
-over299:
+over296:
 	CMPQ         SI, $0x04
-	JLE          end297
+	JLE          end294
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
 	VANDPD       Y2, Y1, Y1
 	TESTQ        $0x00000002, SI
-	JZ           low306
+	JZ           low303
 	VMOVUPS      X1, 32(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low307
+	JZ           low304
 	VMOVSD       X1, 48(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low307:
-	JMP stored305
+low304:
+	JMP stored302
 
-low306:
+low303:
 	TESTQ     $0x00000001, SI
-	JZ        low308
+	JZ        low305
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low308:
-stored305:
-end297:
-	JMP gated270
+low305:
+stored302:
+end294:
+	JMP gated267
 
-other271:
+other268:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without310
+	JE    without306
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ    dy+8(FP), BX
@@ -16291,9 +16076,9 @@ other271:
 	SUBQ    R8, R9
 	VMOVDQU (R9), Y4
 	CMPQ    DI, $0x08
-	JLT     tail312
+	JLT     tail308
 
-block311:
+block307:
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
@@ -16309,81 +16094,79 @@ block311:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, DI
 	CMPQ    DI, $0x08
-	JGE     block311
+	JGE     block307
 
-tail312:
+tail308:
 	TESTQ   DI, DI
-	JLE     end313
+	JLE     end309
 	CMPQ    DI, $0x04
-	JLT     part314
+	JLT     part310
 	VMOVUPD (AX), Y0
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
 	VADDPD  Y3, Y0, Y0
 	VMOVUPD Y0, (AX)
-	JMP     over315
+	JMP     over311
 
-part314:
+part310:
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low317
+	JZ           low313
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low318
+	JZ           low314
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low318:
-	JMP stored316
+low314:
+	JMP stored312
 
-low317:
+low313:
 	TESTQ     $0x00000001, DI
-	JZ        low319
+	JZ        low315
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low319:
-stored316:
-	JMP end313
+low315:
+stored312:
+	JMP end309
 
-over315:
+over311:
 	CMPQ         DI, $0x04
-	JLE          end313
+	JLE          end309
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y0, Y0
 	TESTQ        $0x00000002, DI
-	JZ           low322
+	JZ           low318
 	VMOVUPS      X0, 32(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low323
+	JZ           low319
 	VMOVSD       X0, 48(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low323:
-	JMP stored321
+low319:
+	JMP stored317
 
-low322:
+low318:
 	TESTQ     $0x00000001, DI
-	JZ        low324
+	JZ        low320
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low324:
-stored321:
-end313:
-	JMP gated270
+low320:
+stored317:
+end309:
+	JMP gated267
 
-without310:
-	JMP gated270
-
-gated270:
+without306:
+gated267:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -16442,8 +16225,6 @@ lines3:
 	JMP      gated1
 
 other2:
-	JMP gated1
-
 gated1:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -16482,8 +16263,6 @@ lines3:
 	JMP      gated1
 
 other2:
-	JMP gated1
-
 gated1:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -16585,10 +16364,10 @@ fold7:
 
 other4:
 	TESTQ BX, BX
-	JE    without9
+	JE    without8
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold10:
+fold9:
 	VBROADCASTSS (DX), Y7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
@@ -16610,12 +16389,12 @@ fold10:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold10
+	JNZ          fold9
 	JMP          folded3
 
-without9:
+without8:
 	// the same without dx
-fold11:
+fold10:
 	VBROADCASTSS (DX), Y7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
@@ -16627,8 +16406,7 @@ fold11:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold11
-	JMP          folded3
+	JNZ          fold10
 
 folded3:
 	VXORPS  Y9, Y9, Y9
@@ -16642,18 +16420,18 @@ folded3:
 	VMOVUPS Y2, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted12
+	JE      unwanted11
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted12:
+unwanted11:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x15
-	JGE    over13
+	JGE    over12
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -16685,14 +16463,46 @@ over2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded14
+	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other15
+	JNE          other14
 	TESTQ        BX, BX
-	JE           without16
+	JE           without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold16:
+	VBROADCASTSS (DX), Y7
+	VBROADCASTSS (DI), Y8
+	VCMPPS       $0x06, Y9, Y8, Y8
+	VANDPS       Y8, Y7, Y7
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       X7, X6, X6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMULPS       Y3, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMULPS       Y4, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(BX)
+	VMOVUPS      64(R9)(AX*1), X8
+	VFMADD231PS  X7, X8, X2
+	VMULPS       X5, X7, X8
+	VADDPS       X9, X8, X8
+	VMOVUPS      X8, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold16
+	JMP          folded13
+
+without15:
+	// the same without dx
 fold17:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
@@ -16703,54 +16513,22 @@ fold17:
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VMULPS       Y3, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, (BX)
 	VMOVUPS      32(R9), Y8
 	VFMADD231PS  Y7, Y8, Y1
-	VMULPS       Y4, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 32(BX)
 	VMOVUPS      64(R9)(AX*1), X8
 	VFMADD231PS  X7, X8, X2
-	VMULPS       X5, X7, X8
-	VADDPS       X9, X8, X8
-	VMOVUPS      X8, 64(BX)(AX*1)
-	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold17
-	JMP          folded14
+	JMP          folded13
 
-without16:
-	// the same without dx
-fold18:
-	VBROADCASTSS (DX), Y7
-	VBROADCASTSS (DI), Y8
-	VCMPPS       $0x06, Y9, Y8, Y8
-	VANDPS       Y8, Y7, Y7
-	VMOVSS       X7, (DX)
-	ADDQ         R8, DI
-	VADDPS       X7, X6, X6
-	VMOVUPS      (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMOVUPS      32(R9), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMOVUPS      64(R9)(AX*1), X8
-	VFMADD231PS  X7, X8, X2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold18
-	JMP          folded14
-
-other15:
+other14:
 	TESTQ BX, BX
-	JE    without20
+	JE    without18
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold21:
+fold19:
 	VBROADCASTSS (DX), Y7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
@@ -16772,12 +16550,12 @@ fold21:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold21
-	JMP          folded14
+	JNZ          fold19
+	JMP          folded13
 
-without20:
+without18:
 	// the same without dx
-fold22:
+fold20:
 	VBROADCASTSS (DX), Y7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
@@ -16789,10 +16567,9 @@ fold22:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold22
-	JMP          folded14
+	JNZ          fold20
 
-folded14:
+folded13:
 	VXORPS  Y9, Y9, Y9
 	VADDPS  Y9, Y0, Y0
 	VADDPS  Y9, Y1, Y1
@@ -16806,16 +16583,16 @@ folded14:
 	VMOVUPS X2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted21
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted23:
+unwanted21:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over13:
+over12:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -16847,15 +16624,15 @@ over13:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded24
+	JLE          folded22
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other25
+	JNE          other23
 	TESTQ        BX, BX
-	JE           without26
+	JE           without24
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold27:
+fold25:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
 	VCMPPS       $0x06, Y9, Y8, Y8
@@ -16882,12 +16659,12 @@ fold27:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold27
-	JMP          folded24
+	JNZ          fold25
+	JMP          folded22
 
-without26:
+without24:
 	// the same without dx
-fold28:
+fold26:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS (DI), Y8
 	VCMPPS       $0x06, Y9, Y8, Y8
@@ -16901,45 +16678,45 @@ fold28:
 	VFMADD231PS  Y7, Y8, Y1
 	VMOVUPS      64(R9)(AX*1), Y8
 	VFMADD231PS  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold26
+	JMP          folded22
+
+other23:
+	TESTQ BX, BX
+	JE    without27
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold28:
+	VBROADCASTSS (DX), Y7
+	VADDPS       X7, X6, X6
+	VMOVUPS      (R9), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VMULPS       Y3, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, (BX)
+	VMOVUPS      32(R9), Y8
+	VFMADD231PS  Y7, Y8, Y1
+	VMULPS       Y4, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 32(BX)
+	VMOVUPS      64(R9)(AX*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y5, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 64(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold28
-	JMP          folded24
+	JMP          folded22
 
-other25:
-	TESTQ BX, BX
-	JE    without30
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold31:
-	VBROADCASTSS (DX), Y7
-	VADDPS       X7, X6, X6
-	VMOVUPS      (R9), Y8
-	VFMADD231PS  Y7, Y8, Y0
-	VMULPS       Y3, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, (BX)
-	VMOVUPS      32(R9), Y8
-	VFMADD231PS  Y7, Y8, Y1
-	VMULPS       Y4, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 32(BX)
-	VMOVUPS      64(R9)(AX*1), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMULPS       Y5, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold31
-	JMP          folded24
-
-without30:
+without27:
 	// the same without dx
-fold32:
+fold29:
 	VBROADCASTSS (DX), Y7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
@@ -16951,10 +16728,9 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded24
+	JNZ          fold29
 
-folded24:
+folded22:
 	VXORPS  Y9, Y9, Y9
 	VADDPS  Y9, Y0, Y0
 	VADDPS  Y9, Y1, Y1
@@ -16968,20 +16744,20 @@ folded24:
 	VMOVUPS Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted33
+	JE      unwanted30
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted33:
+unwanted30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower34
+	JLE  narrower31
 	CMPQ AX, $0x10
-	JNE  over35
+	JNE  over32
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -17005,21 +16781,66 @@ narrower1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded36
+	JLE          folded33
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other37
+	JNE          other34
 	TESTQ        BX, BX
-	JE           without38
+	JE           without35
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold39:
+fold36:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, Y7, Y6, Y6
 	VANDPS       Y6, Y5, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
+	VADDPS       X5, X4, X4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VMULPS       Y3, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold36
+	JMP          folded33
+
+without35:
+	// the same without dx
+fold37:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       X5, X4, X4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(R9), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold37
+	JMP          folded33
+
+other34:
+	TESTQ BX, BX
+	JE    without38
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold39:
+	VBROADCASTSS (DX), Y5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -17036,17 +16857,12 @@ fold39:
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold39
-	JMP          folded36
+	JMP          folded33
 
 without38:
 	// the same without dx
 fold40:
 	VBROADCASTSS (DX), Y5
-	VBROADCASTSS (DI), Y6
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -17056,49 +16872,8 @@ fold40:
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold40
-	JMP          folded36
 
-other37:
-	TESTQ BX, BX
-	JE    without42
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold43:
-	VBROADCASTSS (DX), Y5
-	VADDPS       X5, X4, X4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMULPS       Y2, Y5, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold43
-	JMP          folded36
-
-without42:
-	// the same without dx
-fold44:
-	VBROADCASTSS (DX), Y5
-	VADDPS       X5, X4, X4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9), Y6
-	VFMADD231PS  Y5, Y6, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold44
-	JMP          folded36
-
-folded36:
+folded33:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -17108,18 +16883,18 @@ folded36:
 	VMOVUPS Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted45
+	JE      unwanted41
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted45:
+unwanted41:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over35:
+over32:
 	CMPQ   AX, $0x0d
-	JGE    over46
+	JGE    over42
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x30, AX
 
@@ -17149,15 +16924,15 @@ over35:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded47
+	JLE          folded43
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other48
+	JNE          other44
 	TESTQ        BX, BX
-	JE           without49
+	JE           without45
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold50:
+fold46:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, Y7, Y6, Y6
@@ -17176,73 +16951,72 @@ fold50:
 	VADDPS       X7, X6, X6
 	VMOVUPS      X6, 32(BX)(AX*1)
 	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold46
+	JMP          folded43
+
+without45:
+	// the same without dx
+fold47:
+	VBROADCASTSS (DX), Y5
+	VBROADCASTSS (DI), Y6
+	VCMPPS       $0x06, Y7, Y6, Y6
+	VANDPS       Y6, Y5, Y5
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       X5, X4, X4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(R9)(AX*1), X6
+	VFMADD231PS  X5, X6, X1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold47
+	JMP          folded43
+
+other44:
+	TESTQ BX, BX
+	JE    without48
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold49:
+	VBROADCASTSS (DX), Y5
+	VADDPS       X5, X4, X4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMULPS       Y2, Y5, Y6
+	VADDPS       Y7, Y6, Y6
+	VMOVUPS      Y6, (BX)
+	VMOVUPS      32(R9)(AX*1), X6
+	VFMADD231PS  X5, X6, X1
+	VMULPS       X3, X5, X6
+	VADDPS       X7, X6, X6
+	VMOVUPS      X6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold49
+	JMP          folded43
+
+without48:
+	// the same without dx
+fold50:
+	VBROADCASTSS (DX), Y5
+	VADDPS       X5, X4, X4
+	VMOVUPS      (R9), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VMOVUPS      32(R9)(AX*1), X6
+	VFMADD231PS  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold50
-	JMP          folded47
 
-without49:
-	// the same without dx
-fold51:
-	VBROADCASTSS (DX), Y5
-	VBROADCASTSS (DI), Y6
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       X5, X4, X4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9)(AX*1), X6
-	VFMADD231PS  X5, X6, X1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold51
-	JMP          folded47
-
-other48:
-	TESTQ BX, BX
-	JE    without53
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold54:
-	VBROADCASTSS (DX), Y5
-	VADDPS       X5, X4, X4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMULPS       Y2, Y5, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      Y6, (BX)
-	VMOVUPS      32(R9)(AX*1), X6
-	VFMADD231PS  X5, X6, X1
-	VMULPS       X3, X5, X6
-	VADDPS       X7, X6, X6
-	VMOVUPS      X6, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold54
-	JMP          folded47
-
-without53:
-	// the same without dx
-fold55:
-	VBROADCASTSS (DX), Y5
-	VADDPS       X5, X4, X4
-	VMOVUPS      (R9), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VMOVUPS      32(R9)(AX*1), X6
-	VFMADD231PS  X5, X6, X1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold55
-	JMP          folded47
-
-folded47:
+folded43:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -17254,16 +17028,16 @@ folded47:
 	VMOVUPS X1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted56
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted56:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over46:
+over42:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -17293,15 +17067,15 @@ over46:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded57
+	JLE          folded52
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other58
+	JNE          other53
 	TESTQ        BX, BX
-	JE           without59
+	JE           without54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold60:
+fold55:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, Y7, Y6, Y6
@@ -17323,12 +17097,12 @@ fold60:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold60
-	JMP          folded57
+	JNZ          fold55
+	JMP          folded52
 
-without59:
+without54:
 	// the same without dx
-fold61:
+fold56:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, Y7, Y6, Y6
@@ -17343,15 +17117,15 @@ fold61:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold61
-	JMP          folded57
+	JNZ          fold56
+	JMP          folded52
 
-other58:
+other53:
 	TESTQ BX, BX
-	JE    without63
+	JE    without57
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold64:
+fold58:
 	VBROADCASTSS (DX), Y5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
@@ -17368,12 +17142,12 @@ fold64:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold64
-	JMP          folded57
+	JNZ          fold58
+	JMP          folded52
 
-without63:
+without57:
 	// the same without dx
-fold65:
+fold59:
 	VBROADCASTSS (DX), Y5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
@@ -17383,10 +17157,9 @@ fold65:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold65
-	JMP          folded57
+	JNZ          fold59
 
-folded57:
+folded52:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -17398,18 +17171,18 @@ folded57:
 	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted60
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted66:
+unwanted60:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower34:
+narrower31:
 	CMPQ AX, $0x08
-	JNE  over67
+	JNE  over61
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -17431,15 +17204,15 @@ narrower34:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded68
+	JLE          folded62
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other69
+	JNE          other63
 	TESTQ        BX, BX
-	JE           without70
+	JE           without64
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold71:
+fold65:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, Y5, Y4, Y4
@@ -17456,12 +17229,12 @@ fold71:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold71
-	JMP          folded68
+	JNZ          fold65
+	JMP          folded62
 
-without70:
+without64:
 	// the same without dx
-fold72:
+fold66:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, Y5, Y4, Y4
@@ -17474,15 +17247,15 @@ fold72:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold72
-	JMP          folded68
+	JNZ          fold66
+	JMP          folded62
 
-other69:
+other63:
 	TESTQ BX, BX
-	JE    without74
+	JE    without67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold75:
+fold68:
 	VBROADCASTSS (DX), Y3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Y4
@@ -17494,12 +17267,12 @@ fold75:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold75
-	JMP          folded68
+	JNZ          fold68
+	JMP          folded62
 
-without74:
+without67:
 	// the same without dx
-fold76:
+fold69:
 	VBROADCASTSS (DX), Y3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Y4
@@ -17507,10 +17280,9 @@ fold76:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold76
-	JMP          folded68
+	JNZ          fold69
 
-folded68:
+folded62:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y2, Y2
@@ -17518,18 +17290,18 @@ folded68:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted77
+	JE      unwanted70
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted77:
+unwanted70:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over67:
+over61:
 	CMPQ AX, $0x04
-	JNE  over78
+	JNE  over71
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -17551,15 +17323,15 @@ over67:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded79
+	JLE          folded72
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other80
+	JNE          other73
 	TESTQ        BX, BX
-	JE           without81
+	JE           without74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold82:
+fold75:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, X5, X4, X4
@@ -17576,12 +17348,12 @@ fold82:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold82
-	JMP          folded79
+	JNZ          fold75
+	JMP          folded72
 
-without81:
+without74:
 	// the same without dx
-fold83:
+fold76:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, X5, X4, X4
@@ -17594,15 +17366,15 @@ fold83:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold83
-	JMP          folded79
+	JNZ          fold76
+	JMP          folded72
 
-other80:
+other73:
 	TESTQ BX, BX
-	JE    without85
+	JE    without77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold86:
+fold78:
 	VBROADCASTSS (DX), Y3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), X4
@@ -17614,12 +17386,12 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded79
+	JNZ          fold78
+	JMP          folded72
 
-without85:
+without77:
 	// the same without dx
-fold87:
+fold79:
 	VBROADCASTSS (DX), Y3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), X4
@@ -17627,10 +17399,9 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded79
+	JNZ          fold79
 
-folded79:
+folded72:
 	VXORPS  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y2, Y2
@@ -17638,18 +17409,18 @@ folded79:
 	VMOVUPS X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted80
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted88:
+unwanted80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over78:
+over71:
 	CMPQ   AX, $0x04
-	JLT    over89
+	JLT    over81
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -17679,15 +17450,15 @@ over78:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded90
+	JLE          folded82
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other91
+	JNE          other83
 	TESTQ        BX, BX
-	JE           without92
+	JE           without84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold93:
+fold85:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, X7, X6, X6
@@ -17709,12 +17480,12 @@ fold93:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold93
-	JMP          folded90
+	JNZ          fold85
+	JMP          folded82
 
-without92:
+without84:
 	// the same without dx
-fold94:
+fold86:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, X7, X6, X6
@@ -17729,15 +17500,15 @@ fold94:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold86
+	JMP          folded82
 
-other91:
+other83:
 	TESTQ BX, BX
-	JE    without96
+	JE    without87
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold97:
+fold88:
 	VBROADCASTSS (DX), Y5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), X6
@@ -17754,12 +17525,12 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded90
+	JNZ          fold88
+	JMP          folded82
 
-without96:
+without87:
 	// the same without dx
-fold98:
+fold89:
 	VBROADCASTSS (DX), Y5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), X6
@@ -17769,10 +17540,9 @@ fold98:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold98
-	JMP          folded90
+	JNZ          fold89
 
-folded90:
+folded82:
 	VXORPS  Y7, Y7, Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
@@ -17784,18 +17554,18 @@ folded90:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted99
+	JE      unwanted90
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted99:
+unwanted90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over89:
+over81:
 	CMPQ AX, $0x02
-	JNE  over100
+	JNE  over91
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
@@ -17817,15 +17587,15 @@ over89:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded101
+	JLE          folded92
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other102
+	JNE          other93
 	TESTQ        BX, BX
-	JE           without103
+	JE           without94
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold104:
+fold95:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, X5, X4, X4
@@ -17842,12 +17612,12 @@ fold104:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold104
-	JMP          folded101
+	JNZ          fold95
+	JMP          folded92
 
-without103:
+without94:
 	// the same without dx
-fold105:
+fold96:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, X5, X4, X4
@@ -17860,15 +17630,15 @@ fold105:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold105
-	JMP          folded101
+	JNZ          fold96
+	JMP          folded92
 
-other102:
+other93:
 	TESTQ BX, BX
-	JE    without107
+	JE    without97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold108:
+fold98:
 	VBROADCASTSS (DX), Y3
 	VADDPS       X3, X2, X2
 	VMOVSD       (R9), X4
@@ -17880,12 +17650,12 @@ fold108:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold108
-	JMP          folded101
+	JNZ          fold98
+	JMP          folded92
 
-without107:
+without97:
 	// the same without dx
-fold109:
+fold99:
 	VBROADCASTSS (DX), Y3
 	VADDPS       X3, X2, X2
 	VMOVSD       (R9), X4
@@ -17893,10 +17663,9 @@ fold109:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold109
-	JMP          folded101
+	JNZ          fold99
 
-folded101:
+folded92:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y2, Y2
@@ -17904,18 +17673,18 @@ folded101:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted110
+	JE     unwanted100
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted110:
+unwanted100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over100:
+over91:
 	CMPQ   AX, $0x02
-	JLT    over111
+	JLT    over101
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -17945,15 +17714,15 @@ over100:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded112
+	JLE          folded102
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other113
+	JNE          other103
 	TESTQ        BX, BX
-	JE           without114
+	JE           without104
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold115:
+fold105:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, X7, X6, X6
@@ -17975,12 +17744,12 @@ fold115:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold115
-	JMP          folded112
+	JNZ          fold105
+	JMP          folded102
 
-without114:
+without104:
 	// the same without dx
-fold116:
+fold106:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
 	VCMPPS       $0x06, X7, X6, X6
@@ -17995,15 +17764,15 @@ fold116:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold116
-	JMP          folded112
+	JNZ          fold106
+	JMP          folded102
 
-other113:
+other103:
 	TESTQ BX, BX
-	JE    without118
+	JE    without107
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold119:
+fold108:
 	VBROADCASTSS (DX), Y5
 	VADDPS       X5, X4, X4
 	VMOVSD       (R9), X6
@@ -18020,12 +17789,12 @@ fold119:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold119
-	JMP          folded112
+	JNZ          fold108
+	JMP          folded102
 
-without118:
+without107:
 	// the same without dx
-fold120:
+fold109:
 	VBROADCASTSS (DX), Y5
 	VADDPS       X5, X4, X4
 	VMOVSD       (R9), X6
@@ -18035,10 +17804,9 @@ fold120:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold120
-	JMP          folded112
+	JNZ          fold109
 
-folded112:
+folded102:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
@@ -18050,16 +17818,16 @@ folded112:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted121
+	JE     unwanted110
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted121:
+unwanted110:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over111:
+over101:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSS (BX), X0
@@ -18080,15 +17848,15 @@ over111:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded122
+	JLE          folded111
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other123
+	JNE          other112
 	TESTQ        BX, BX
-	JE           without124
+	JE           without113
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold125:
+fold114:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, X5, X4, X4
@@ -18105,12 +17873,12 @@ fold125:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold125
-	JMP          folded122
+	JNZ          fold114
+	JMP          folded111
 
-without124:
+without113:
 	// the same without dx
-fold126:
+fold115:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
 	VCMPPS       $0x06, X5, X4, X4
@@ -18123,15 +17891,15 @@ fold126:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold126
-	JMP          folded122
+	JNZ          fold115
+	JMP          folded111
 
-other123:
+other112:
 	TESTQ BX, BX
-	JE    without128
+	JE    without116
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold129:
+fold117:
 	VBROADCASTSS (DX), Y3
 	VADDPS       X3, X2, X2
 	VMOVSS       (R9), X4
@@ -18143,12 +17911,12 @@ fold129:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold129
-	JMP          folded122
+	JNZ          fold117
+	JMP          folded111
 
-without128:
+without116:
 	// the same without dx
-fold130:
+fold118:
 	VBROADCASTSS (DX), Y3
 	VADDPS       X3, X2, X2
 	VMOVSS       (R9), X4
@@ -18156,10 +17924,9 @@ fold130:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold130
-	JMP          folded122
+	JNZ          fold118
 
-folded122:
+folded111:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y2, Y2
@@ -18167,11 +17934,11 @@ folded122:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted131
+	JE     unwanted119
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted131:
+unwanted119:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -18272,10 +18039,10 @@ fold7:
 
 other4:
 	TESTQ BX, BX
-	JE    without9
+	JE    without8
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold10:
+fold9:
 	VBROADCASTSD (DX), Y7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
@@ -18297,12 +18064,12 @@ fold10:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold10
+	JNZ          fold9
 	JMP          folded3
 
-without9:
+without8:
 	// the same without dx
-fold11:
+fold10:
 	VBROADCASTSD (DX), Y7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
@@ -18314,8 +18081,7 @@ fold11:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold11
-	JMP          folded3
+	JNZ          fold10
 
 folded3:
 	VXORPS  Y9, Y9, Y9
@@ -18329,18 +18095,18 @@ folded3:
 	VMOVUPD Y2, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted12
+	JE      unwanted11
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted12:
+unwanted11:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x0b
-	JGE    over13
+	JGE    over12
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -18372,14 +18138,46 @@ over2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded14
+	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other15
+	JNE          other14
 	TESTQ        BX, BX
-	JE           without16
+	JE           without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold16:
+	VBROADCASTSD (DX), Y7
+	VBROADCASTSD (DI), Y8
+	VCMPPD       $0x06, Y9, Y8, Y8
+	VANDPD       Y8, Y7, Y7
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       X7, X6, X6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMULPD       Y3, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMULPD       Y4, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 32(BX)
+	VMOVUPD      64(R9)(AX*1), X8
+	VFMADD231PD  X7, X8, X2
+	VMULPD       X5, X7, X8
+	VADDPD       X9, X8, X8
+	VMOVUPD      X8, 64(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold16
+	JMP          folded13
+
+without15:
+	// the same without dx
 fold17:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
@@ -18390,54 +18188,22 @@ fold17:
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VMULPD       Y3, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, (BX)
 	VMOVUPD      32(R9), Y8
 	VFMADD231PD  Y7, Y8, Y1
-	VMULPD       Y4, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 32(BX)
 	VMOVUPD      64(R9)(AX*1), X8
 	VFMADD231PD  X7, X8, X2
-	VMULPD       X5, X7, X8
-	VADDPD       X9, X8, X8
-	VMOVUPD      X8, 64(BX)(AX*1)
-	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold17
-	JMP          folded14
+	JMP          folded13
 
-without16:
-	// the same without dx
-fold18:
-	VBROADCASTSD (DX), Y7
-	VBROADCASTSD (DI), Y8
-	VCMPPD       $0x06, Y9, Y8, Y8
-	VANDPD       Y8, Y7, Y7
-	VMOVSD       X7, (DX)
-	ADDQ         R8, DI
-	VADDPD       X7, X6, X6
-	VMOVUPD      (R9), Y8
-	VFMADD231PD  Y7, Y8, Y0
-	VMOVUPD      32(R9), Y8
-	VFMADD231PD  Y7, Y8, Y1
-	VMOVUPD      64(R9)(AX*1), X8
-	VFMADD231PD  X7, X8, X2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold18
-	JMP          folded14
-
-other15:
+other14:
 	TESTQ BX, BX
-	JE    without20
+	JE    without18
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold21:
+fold19:
 	VBROADCASTSD (DX), Y7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
@@ -18459,12 +18225,12 @@ fold21:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold21
-	JMP          folded14
+	JNZ          fold19
+	JMP          folded13
 
-without20:
+without18:
 	// the same without dx
-fold22:
+fold20:
 	VBROADCASTSD (DX), Y7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
@@ -18476,10 +18242,9 @@ fold22:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold22
-	JMP          folded14
+	JNZ          fold20
 
-folded14:
+folded13:
 	VXORPS  Y9, Y9, Y9
 	VADDPD  Y9, Y0, Y0
 	VADDPD  Y9, Y1, Y1
@@ -18493,16 +18258,16 @@ folded14:
 	VMOVUPD X2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted21
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted23:
+unwanted21:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over13:
+over12:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -18534,15 +18299,15 @@ over13:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded24
+	JLE          folded22
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other25
+	JNE          other23
 	TESTQ        BX, BX
-	JE           without26
+	JE           without24
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold27:
+fold25:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
 	VCMPPD       $0x06, Y9, Y8, Y8
@@ -18569,12 +18334,12 @@ fold27:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold27
-	JMP          folded24
+	JNZ          fold25
+	JMP          folded22
 
-without26:
+without24:
 	// the same without dx
-fold28:
+fold26:
 	VBROADCASTSD (DX), Y7
 	VBROADCASTSD (DI), Y8
 	VCMPPD       $0x06, Y9, Y8, Y8
@@ -18588,45 +18353,45 @@ fold28:
 	VFMADD231PD  Y7, Y8, Y1
 	VMOVUPD      64(R9)(AX*1), Y8
 	VFMADD231PD  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold26
+	JMP          folded22
+
+other23:
+	TESTQ BX, BX
+	JE    without27
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold28:
+	VBROADCASTSD (DX), Y7
+	VADDPD       X7, X6, X6
+	VMOVUPD      (R9), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VMULPD       Y3, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, (BX)
+	VMOVUPD      32(R9), Y8
+	VFMADD231PD  Y7, Y8, Y1
+	VMULPD       Y4, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 32(BX)
+	VMOVUPD      64(R9)(AX*1), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y5, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 64(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold28
-	JMP          folded24
+	JMP          folded22
 
-other25:
-	TESTQ BX, BX
-	JE    without30
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold31:
-	VBROADCASTSD (DX), Y7
-	VADDPD       X7, X6, X6
-	VMOVUPD      (R9), Y8
-	VFMADD231PD  Y7, Y8, Y0
-	VMULPD       Y3, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, (BX)
-	VMOVUPD      32(R9), Y8
-	VFMADD231PD  Y7, Y8, Y1
-	VMULPD       Y4, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 32(BX)
-	VMOVUPD      64(R9)(AX*1), Y8
-	VFMADD231PD  Y7, Y8, Y2
-	VMULPD       Y5, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 64(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold31
-	JMP          folded24
-
-without30:
+without27:
 	// the same without dx
-fold32:
+fold29:
 	VBROADCASTSD (DX), Y7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
@@ -18638,10 +18403,9 @@ fold32:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold32
-	JMP          folded24
+	JNZ          fold29
 
-folded24:
+folded22:
 	VXORPS  Y9, Y9, Y9
 	VADDPD  Y9, Y0, Y0
 	VADDPD  Y9, Y1, Y1
@@ -18655,20 +18419,20 @@ folded24:
 	VMOVUPD Y2, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted33
+	JE      unwanted30
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted33:
+unwanted30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower34
+	JLE  narrower31
 	CMPQ AX, $0x08
-	JNE  over35
+	JNE  over32
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -18692,21 +18456,66 @@ narrower1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded36
+	JLE          folded33
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other37
+	JNE          other34
 	TESTQ        BX, BX
-	JE           without38
+	JE           without35
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold39:
+fold36:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VCMPPD       $0x06, Y7, Y6, Y6
 	VANDPD       Y6, Y5, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
+	VADDPD       X5, X4, X4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	VMULPD       Y3, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, 32(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold36
+	JMP          folded33
+
+without35:
+	// the same without dx
+fold37:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       X5, X4, X4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(R9), Y6
+	VFMADD231PD  Y5, Y6, Y1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold37
+	JMP          folded33
+
+other34:
+	TESTQ BX, BX
+	JE    without38
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold39:
+	VBROADCASTSD (DX), Y5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
@@ -18723,17 +18532,12 @@ fold39:
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold39
-	JMP          folded36
+	JMP          folded33
 
 without38:
 	// the same without dx
 fold40:
 	VBROADCASTSD (DX), Y5
-	VBROADCASTSD (DI), Y6
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVSD       X5, (DX)
-	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
@@ -18743,49 +18547,8 @@ fold40:
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold40
-	JMP          folded36
 
-other37:
-	TESTQ BX, BX
-	JE    without42
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold43:
-	VBROADCASTSD (DX), Y5
-	VADDPD       X5, X4, X4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMULPD       Y2, Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      32(R9), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	VMULPD       Y3, Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, 32(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold43
-	JMP          folded36
-
-without42:
-	// the same without dx
-fold44:
-	VBROADCASTSD (DX), Y5
-	VADDPD       X5, X4, X4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9), Y6
-	VFMADD231PD  Y5, Y6, Y1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold44
-	JMP          folded36
-
-folded36:
+folded33:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -18795,18 +18558,18 @@ folded36:
 	VMOVUPD Y1, 32(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted45
+	JE      unwanted41
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted45:
+unwanted41:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over35:
+over32:
 	CMPQ   AX, $0x07
-	JGE    over46
+	JGE    over42
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x30, AX
 
@@ -18836,15 +18599,15 @@ over35:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded47
+	JLE          folded43
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other48
+	JNE          other44
 	TESTQ        BX, BX
-	JE           without49
+	JE           without45
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold50:
+fold46:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VCMPPD       $0x06, Y7, Y6, Y6
@@ -18863,73 +18626,72 @@ fold50:
 	VADDPD       X7, X6, X6
 	VMOVUPD      X6, 32(BX)(AX*1)
 	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold46
+	JMP          folded43
+
+without45:
+	// the same without dx
+fold47:
+	VBROADCASTSD (DX), Y5
+	VBROADCASTSD (DI), Y6
+	VCMPPD       $0x06, Y7, Y6, Y6
+	VANDPD       Y6, Y5, Y5
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       X5, X4, X4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(R9)(AX*1), X6
+	VFMADD231PD  X5, X6, X1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold47
+	JMP          folded43
+
+other44:
+	TESTQ BX, BX
+	JE    without48
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold49:
+	VBROADCASTSD (DX), Y5
+	VADDPD       X5, X4, X4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMULPD       Y2, Y5, Y6
+	VADDPD       Y7, Y6, Y6
+	VMOVUPD      Y6, (BX)
+	VMOVUPD      32(R9)(AX*1), X6
+	VFMADD231PD  X5, X6, X1
+	VMULPD       X3, X5, X6
+	VADDPD       X7, X6, X6
+	VMOVUPD      X6, 32(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold49
+	JMP          folded43
+
+without48:
+	// the same without dx
+fold50:
+	VBROADCASTSD (DX), Y5
+	VADDPD       X5, X4, X4
+	VMOVUPD      (R9), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VMOVUPD      32(R9)(AX*1), X6
+	VFMADD231PD  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold50
-	JMP          folded47
 
-without49:
-	// the same without dx
-fold51:
-	VBROADCASTSD (DX), Y5
-	VBROADCASTSD (DI), Y6
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y5, Y5
-	VMOVSD       X5, (DX)
-	ADDQ         R8, DI
-	VADDPD       X5, X4, X4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9)(AX*1), X6
-	VFMADD231PD  X5, X6, X1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold51
-	JMP          folded47
-
-other48:
-	TESTQ BX, BX
-	JE    without53
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold54:
-	VBROADCASTSD (DX), Y5
-	VADDPD       X5, X4, X4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMULPD       Y2, Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, (BX)
-	VMOVUPD      32(R9)(AX*1), X6
-	VFMADD231PD  X5, X6, X1
-	VMULPD       X3, X5, X6
-	VADDPD       X7, X6, X6
-	VMOVUPD      X6, 32(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold54
-	JMP          folded47
-
-without53:
-	// the same without dx
-fold55:
-	VBROADCASTSD (DX), Y5
-	VADDPD       X5, X4, X4
-	VMOVUPD      (R9), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VMOVUPD      32(R9)(AX*1), X6
-	VFMADD231PD  X5, X6, X1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold55
-	JMP          folded47
-
-folded47:
+folded43:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -18941,16 +18703,16 @@ folded47:
 	VMOVUPD X1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted56
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted56:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over46:
+over42:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -18980,15 +18742,15 @@ over46:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded57
+	JLE          folded52
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other58
+	JNE          other53
 	TESTQ        BX, BX
-	JE           without59
+	JE           without54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold60:
+fold55:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VCMPPD       $0x06, Y7, Y6, Y6
@@ -19010,12 +18772,12 @@ fold60:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold60
-	JMP          folded57
+	JNZ          fold55
+	JMP          folded52
 
-without59:
+without54:
 	// the same without dx
-fold61:
+fold56:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VCMPPD       $0x06, Y7, Y6, Y6
@@ -19030,15 +18792,15 @@ fold61:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold61
-	JMP          folded57
+	JNZ          fold56
+	JMP          folded52
 
-other58:
+other53:
 	TESTQ BX, BX
-	JE    without63
+	JE    without57
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold64:
+fold58:
 	VBROADCASTSD (DX), Y5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
@@ -19055,12 +18817,12 @@ fold64:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold64
-	JMP          folded57
+	JNZ          fold58
+	JMP          folded52
 
-without63:
+without57:
 	// the same without dx
-fold65:
+fold59:
 	VBROADCASTSD (DX), Y5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
@@ -19070,10 +18832,9 @@ fold65:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold65
-	JMP          folded57
+	JNZ          fold59
 
-folded57:
+folded52:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -19085,18 +18846,18 @@ folded57:
 	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted60
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted66:
+unwanted60:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower34:
+narrower31:
 	CMPQ AX, $0x04
-	JNE  over67
+	JNE  over61
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -19118,15 +18879,15 @@ narrower34:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded68
+	JLE          folded62
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other69
+	JNE          other63
 	TESTQ        BX, BX
-	JE           without70
+	JE           without64
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold71:
+fold65:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VCMPPD       $0x06, Y5, Y4, Y4
@@ -19143,12 +18904,12 @@ fold71:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold71
-	JMP          folded68
+	JNZ          fold65
+	JMP          folded62
 
-without70:
+without64:
 	// the same without dx
-fold72:
+fold66:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VCMPPD       $0x06, Y5, Y4, Y4
@@ -19161,15 +18922,15 @@ fold72:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold72
-	JMP          folded68
+	JNZ          fold66
+	JMP          folded62
 
-other69:
+other63:
 	TESTQ BX, BX
-	JE    without74
+	JE    without67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold75:
+fold68:
 	VBROADCASTSD (DX), Y3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Y4
@@ -19181,12 +18942,12 @@ fold75:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold75
-	JMP          folded68
+	JNZ          fold68
+	JMP          folded62
 
-without74:
+without67:
 	// the same without dx
-fold76:
+fold69:
 	VBROADCASTSD (DX), Y3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Y4
@@ -19194,10 +18955,9 @@ fold76:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold76
-	JMP          folded68
+	JNZ          fold69
 
-folded68:
+folded62:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y2, Y2
@@ -19205,18 +18965,18 @@ folded68:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted77
+	JE      unwanted70
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted77:
+unwanted70:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over67:
+over61:
 	CMPQ AX, $0x02
-	JNE  over78
+	JNE  over71
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -19238,15 +18998,15 @@ over67:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded79
+	JLE          folded72
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other80
+	JNE          other73
 	TESTQ        BX, BX
-	JE           without81
+	JE           without74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold82:
+fold75:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VCMPPD       $0x06, X5, X4, X4
@@ -19263,12 +19023,12 @@ fold82:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold82
-	JMP          folded79
+	JNZ          fold75
+	JMP          folded72
 
-without81:
+without74:
 	// the same without dx
-fold83:
+fold76:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VCMPPD       $0x06, X5, X4, X4
@@ -19281,15 +19041,15 @@ fold83:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold83
-	JMP          folded79
+	JNZ          fold76
+	JMP          folded72
 
-other80:
+other73:
 	TESTQ BX, BX
-	JE    without85
+	JE    without77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold86:
+fold78:
 	VBROADCASTSD (DX), Y3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), X4
@@ -19301,12 +19061,12 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded79
+	JNZ          fold78
+	JMP          folded72
 
-without85:
+without77:
 	// the same without dx
-fold87:
+fold79:
 	VBROADCASTSD (DX), Y3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), X4
@@ -19314,10 +19074,9 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded79
+	JNZ          fold79
 
-folded79:
+folded72:
 	VXORPS  Y5, Y5, Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y2, Y2
@@ -19325,18 +19084,18 @@ folded79:
 	VMOVUPD X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted80
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted88:
+unwanted80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over78:
+over71:
 	CMPQ   AX, $0x02
-	JLT    over89
+	JLT    over81
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -19366,15 +19125,15 @@ over78:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded90
+	JLE          folded82
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other91
+	JNE          other83
 	TESTQ        BX, BX
-	JE           without92
+	JE           without84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold93:
+fold85:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VCMPPD       $0x06, X7, X6, X6
@@ -19396,12 +19155,12 @@ fold93:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold93
-	JMP          folded90
+	JNZ          fold85
+	JMP          folded82
 
-without92:
+without84:
 	// the same without dx
-fold94:
+fold86:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
 	VCMPPD       $0x06, X7, X6, X6
@@ -19416,15 +19175,15 @@ fold94:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold86
+	JMP          folded82
 
-other91:
+other83:
 	TESTQ BX, BX
-	JE    without96
+	JE    without87
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold97:
+fold88:
 	VBROADCASTSD (DX), Y5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), X6
@@ -19441,12 +19200,12 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded90
+	JNZ          fold88
+	JMP          folded82
 
-without96:
+without87:
 	// the same without dx
-fold98:
+fold89:
 	VBROADCASTSD (DX), Y5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), X6
@@ -19456,10 +19215,9 @@ fold98:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold98
-	JMP          folded90
+	JNZ          fold89
 
-folded90:
+folded82:
 	VXORPS  Y7, Y7, Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
@@ -19471,16 +19229,16 @@ folded90:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted99
+	JE      unwanted90
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted99:
+unwanted90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over89:
+over81:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSD (BX), X0
@@ -19501,15 +19259,15 @@ over89:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded100
+	JLE          folded91
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other101
+	JNE          other92
 	TESTQ        BX, BX
-	JE           without102
+	JE           without93
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold103:
+fold94:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VCMPPD       $0x06, X5, X4, X4
@@ -19526,12 +19284,12 @@ fold103:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold103
-	JMP          folded100
+	JNZ          fold94
+	JMP          folded91
 
-without102:
+without93:
 	// the same without dx
-fold104:
+fold95:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
 	VCMPPD       $0x06, X5, X4, X4
@@ -19544,15 +19302,15 @@ fold104:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold104
-	JMP          folded100
+	JNZ          fold95
+	JMP          folded91
 
-other101:
+other92:
 	TESTQ BX, BX
-	JE    without106
+	JE    without96
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold107:
+fold97:
 	VBROADCASTSD (DX), Y3
 	VADDPD       X3, X2, X2
 	VMOVSD       (R9), X4
@@ -19564,12 +19322,12 @@ fold107:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold107
-	JMP          folded100
+	JNZ          fold97
+	JMP          folded91
 
-without106:
+without96:
 	// the same without dx
-fold108:
+fold98:
 	VBROADCASTSD (DX), Y3
 	VADDPD       X3, X2, X2
 	VMOVSD       (R9), X4
@@ -19577,10 +19335,9 @@ fold108:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold108
-	JMP          folded100
+	JNZ          fold98
 
-folded100:
+folded91:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y2, Y2
@@ -19588,11 +19345,11 @@ folded100:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted109
+	JE     unwanted99
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted109:
+unwanted99:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -98,7 +98,7 @@ fold6:
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
+fold7:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
@@ -124,8 +124,7 @@ fold8:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold8
-	JMP          folded4
+	JNZ          fold7
 
 folded4:
 	VPXORD  Z20, Z20, Z20
@@ -161,13 +160,13 @@ folded4:
 	VMOVUPS Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted9
+	JE      unwanted8
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(BX)
 
-unwanted9:
+unwanted8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -175,7 +174,7 @@ unwanted9:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer10
+	JNE  fewer9
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -204,13 +203,13 @@ fewer3:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded11
+	JLE     folded10
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other12
+	JNE     other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold12:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
 	VCMPPS       $0x06, Z17, Z15, K2
@@ -245,12 +244,12 @@ fold13:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold13
-	JMP          folded11
+	JNZ          fold12
+	JMP          folded10
 
-other12:
+other11:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
+fold13:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
@@ -272,10 +271,9 @@ fold15:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold15
-	JMP          folded11
+	JNZ          fold13
 
-folded11:
+folded10:
 	VPXORD  Z17, Z17, Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
@@ -302,21 +300,21 @@ folded11:
 	VMOVUPS Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted16
+	JE      unwanted14
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z9, (BX)
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Z11, 128(BX)
 
-unwanted16:
+unwanted14:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer10:
+fewer9:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer17
+	JNE  fewer15
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -342,13 +340,13 @@ fewer10:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded18
+	JLE     folded16
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other19
+	JNE     other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
+fold18:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -379,12 +377,12 @@ fold20:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold20
-	JMP          folded18
+	JNZ          fold18
+	JMP          folded16
 
-other19:
+other17:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
+fold19:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
@@ -402,10 +400,9 @@ fold22:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold22
-	JMP          folded18
+	JNZ          fold19
 
-folded18:
+folded16:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -426,21 +423,21 @@ folded18:
 	VMOVUPS Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted20
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Z8, 128(BX)
 
-unwanted23:
+unwanted20:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer17:
+fewer15:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer24
+	JNE  fewer21
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -462,13 +459,13 @@ fewer17:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded25
+	JLE     folded22
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other26
+	JNE     other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold24:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
 	VCMPPS       $0x06, Z11, Z9, K2
@@ -495,12 +492,12 @@ fold27:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
-	JMP          folded25
+	JNZ          fold24
+	JMP          folded22
 
-other26:
+other23:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold25:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
@@ -514,10 +511,9 @@ fold29:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold25
 
-folded25:
+folded22:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -531,21 +527,18 @@ folded25:
 	VMOVUPS Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted30
+	JE      unwanted26
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Z5, 128(BX)
 
-unwanted30:
+unwanted26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Z0
@@ -560,13 +553,13 @@ fewer24:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded32
+	JLE     folded28
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other33
+	JNE     other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold30:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VCMPPS    $0x06, Z8, Z6, K2
@@ -589,12 +582,12 @@ fold34:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold34
-	JMP       folded32
+	JNZ       fold30
+	JMP       folded28
 
-other33:
+other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
+fold31:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -604,36 +597,34 @@ fold36:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold36
-	JMP     folded32
+	JNZ     fold31
 
-folded32:
+folded28:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted37
+	JE      unwanted32
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(BX)
 
-unwanted37:
+unwanted32:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x25
-	JGE    over38
+	JGE    over33
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer39
+	JNE    fewer34
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -671,13 +662,13 @@ over2:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded40
+	JLE     folded35
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other41
+	JNE     other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold42:
+fold37:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
 	VCMPPS       $0x06, Z20, Z18, K2
@@ -716,12 +707,12 @@ fold42:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold42
-	JMP          folded40
+	JNZ          fold37
+	JMP          folded35
 
-other41:
+other36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold44:
+fold38:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
@@ -747,10 +738,9 @@ fold44:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold44
-	JMP          folded40
+	JNZ          fold38
 
-folded40:
+folded35:
 	VPXORD  Z20, Z20, Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z1, Z1
@@ -787,7 +777,7 @@ folded40:
 	VMOVUPS X11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted45
+	JE      unwanted39
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -795,15 +785,15 @@ folded40:
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS X14, 128(DX)
 
-unwanted45:
+unwanted39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer39:
+fewer34:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer46
+	JNE  fewer40
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -836,13 +826,13 @@ fewer39:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded47
+	JLE     folded41
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other48
+	JNE     other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold49:
+fold43:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
 	VCMPPS       $0x06, Z17, Z15, K2
@@ -877,12 +867,12 @@ fold49:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold49
-	JMP          folded47
+	JNZ          fold43
+	JMP          folded41
 
-other48:
+other42:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold51:
+fold44:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
@@ -904,10 +894,9 @@ fold51:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold51
-	JMP          folded47
+	JNZ          fold44
 
-folded47:
+folded41:
 	VPXORD  Z17, Z17, Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
@@ -936,7 +925,7 @@ folded47:
 	VMOVUPS X8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted52
+	JE      unwanted45
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -944,15 +933,15 @@ folded47:
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS X11, 128(DX)
 
-unwanted52:
+unwanted45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+fewer40:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer53
+	JNE  fewer46
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -982,13 +971,13 @@ fewer46:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded54
+	JLE     folded47
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other55
+	JNE     other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold56:
+fold49:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -1019,12 +1008,12 @@ fold56:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold56
-	JMP          folded54
+	JNZ          fold49
+	JMP          folded47
 
-other55:
+other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold58:
+fold50:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
@@ -1042,10 +1031,9 @@ fold58:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold58
-	JMP          folded54
+	JNZ          fold50
 
-folded54:
+folded47:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -1068,7 +1056,7 @@ folded54:
 	VMOVUPS X5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted59
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1076,15 +1064,15 @@ folded54:
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS X8, 128(DX)
 
-unwanted59:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer53:
+fewer46:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer60
+	JNE  fewer52
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1110,13 +1098,13 @@ fewer53:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded61
+	JLE     folded53
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other62
+	JNE     other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold63:
+fold55:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
 	VCMPPS       $0x06, Z11, Z9, K2
@@ -1143,12 +1131,12 @@ fold63:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold63
-	JMP          folded61
+	JNZ          fold55
+	JMP          folded53
 
-other62:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold65:
+fold56:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
@@ -1162,10 +1150,9 @@ fold65:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold65
-	JMP          folded61
+	JNZ          fold56
 
-folded61:
+folded53:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -1181,7 +1168,7 @@ folded61:
 	VMOVUPS X2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted57
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1189,17 +1176,12 @@ folded61:
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS X5, 128(DX)
 
-unwanted66:
+unwanted57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer60:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer52:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -1216,13 +1198,13 @@ fewer60:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded68
+	JLE     folded59
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other69
+	JNE     other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold70:
+fold61:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VCMPPS    $0x06, Z8, Z6, K2
@@ -1245,12 +1227,12 @@ fold70:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold70
-	JMP       folded68
+	JNZ       fold61
+	JMP       folded59
 
-other69:
+other60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold72:
+fold62:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -1260,20 +1242,16 @@ fold72:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold72
-	JMP     folded68
+	JNZ     fold62
 
-folded68:
+folded59:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted73
+	JE      unwanted63
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1281,19 +1259,19 @@ folded68:
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS X2, 128(DX)
 
-unwanted73:
+unwanted63:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over33:
 	CMPQ   AX, $0x29
-	JGE    over74
+	JGE    over64
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer75
+	JNE    fewer65
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1331,13 +1309,13 @@ over38:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded76
+	JLE     folded66
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other77
+	JNE     other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold68:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
 	VCMPPS       $0x06, Z20, Z18, K2
@@ -1376,12 +1354,12 @@ fold78:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold78
-	JMP          folded76
+	JNZ          fold68
+	JMP          folded66
 
-other77:
+other67:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
+fold69:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
@@ -1407,10 +1385,9 @@ fold80:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
-	JMP          folded76
+	JNZ          fold69
 
-folded76:
+folded66:
 	VPXORD  Z20, Z20, Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z1, Z1
@@ -1447,7 +1424,7 @@ folded76:
 	VMOVUPS Y11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted81
+	JE      unwanted70
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1455,15 +1432,15 @@ folded76:
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Y14, 128(DX)
 
-unwanted81:
+unwanted70:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer65:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer82
+	JNE  fewer71
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1496,13 +1473,13 @@ fewer75:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded83
+	JLE     folded72
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other84
+	JNE     other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
+fold74:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
 	VCMPPS       $0x06, Z17, Z15, K2
@@ -1537,12 +1514,12 @@ fold85:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold85
-	JMP          folded83
+	JNZ          fold74
+	JMP          folded72
 
-other84:
+other73:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold75:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
@@ -1564,10 +1541,9 @@ fold87:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold87
-	JMP          folded83
+	JNZ          fold75
 
-folded83:
+folded72:
 	VPXORD  Z17, Z17, Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
@@ -1596,7 +1572,7 @@ folded83:
 	VMOVUPS Y8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted76
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1604,15 +1580,15 @@ folded83:
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Y11, 128(DX)
 
-unwanted88:
+unwanted76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer82:
+fewer71:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer89
+	JNE  fewer77
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1642,13 +1618,13 @@ fewer82:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded90
+	JLE     folded78
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other91
+	JNE     other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
+fold80:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -1679,12 +1655,12 @@ fold92:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold92
-	JMP          folded90
+	JNZ          fold80
+	JMP          folded78
 
-other91:
+other79:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold81:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
@@ -1702,10 +1678,9 @@ fold94:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold81
 
-folded90:
+folded78:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -1728,7 +1703,7 @@ folded90:
 	VMOVUPS Y5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted95
+	JE      unwanted82
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1736,15 +1711,15 @@ folded90:
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Y8, 128(DX)
 
-unwanted95:
+unwanted82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer89:
+fewer77:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer96
+	JNE  fewer83
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1770,13 +1745,13 @@ fewer89:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded97
+	JLE     folded84
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other98
+	JNE     other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold86:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
 	VCMPPS       $0x06, Z11, Z9, K2
@@ -1803,12 +1778,12 @@ fold99:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold99
-	JMP          folded97
+	JNZ          fold86
+	JMP          folded84
 
-other98:
+other85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold87:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
@@ -1822,10 +1797,9 @@ fold101:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold101
-	JMP          folded97
+	JNZ          fold87
 
-folded97:
+folded84:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -1841,7 +1815,7 @@ folded97:
 	VMOVUPS Y2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted88
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1849,17 +1823,12 @@ folded97:
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Y5, 128(DX)
 
-unwanted102:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer96:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer83:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -1876,13 +1845,13 @@ fewer96:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded104
+	JLE     folded90
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other105
+	JNE     other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold92:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VCMPPS    $0x06, Z8, Z6, K2
@@ -1905,12 +1874,12 @@ fold106:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold106
-	JMP       folded104
+	JNZ       fold92
+	JMP       folded90
 
-other105:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold93:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -1920,20 +1889,16 @@ fold108:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold108
-	JMP     folded104
+	JNZ     fold93
 
-folded104:
+folded90:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted109
+	JE      unwanted94
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1941,17 +1906,17 @@ folded104:
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Y2, 128(DX)
 
-unwanted109:
+unwanted94:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over64:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer110
+	JNE    fewer95
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1989,13 +1954,13 @@ over74:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded111
+	JLE     folded96
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other112
+	JNE     other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold98:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
 	VCMPPS       $0x06, Z20, Z18, K2
@@ -2034,12 +1999,12 @@ fold113:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold113
-	JMP          folded111
+	JNZ          fold98
+	JMP          folded96
 
-other112:
+other97:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold99:
 	VMOVUPS      (BX), Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
@@ -2065,10 +2030,9 @@ fold115:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
-	JMP          folded111
+	JNZ          fold99
 
-folded111:
+folded96:
 	VPXORD  Z20, Z20, Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z1, Z1
@@ -2105,7 +2069,7 @@ folded111:
 	VMOVUPS Z11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted116
+	JE      unwanted100
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2113,15 +2077,15 @@ folded111:
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(DX)
 
-unwanted116:
+unwanted100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer110:
+fewer95:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer117
+	JNE  fewer101
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2154,13 +2118,13 @@ fewer110:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded118
+	JLE     folded102
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other119
+	JNE     other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
+fold104:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
 	VCMPPS       $0x06, Z17, Z15, K2
@@ -2195,12 +2159,12 @@ fold120:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold120
-	JMP          folded118
+	JNZ          fold104
+	JMP          folded102
 
-other119:
+other103:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold105:
 	VMOVUPS      (BX), Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
@@ -2222,10 +2186,9 @@ fold122:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
-	JMP          folded118
+	JNZ          fold105
 
-folded118:
+folded102:
 	VPXORD  Z17, Z17, Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
@@ -2254,7 +2217,7 @@ folded118:
 	VMOVUPS Z8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted123
+	JE      unwanted106
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2262,15 +2225,15 @@ folded118:
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Z11, 128(DX)
 
-unwanted123:
+unwanted106:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer117:
+fewer101:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer124
+	JNE  fewer107
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2300,13 +2263,13 @@ fewer117:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded125
+	JLE     folded108
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other126
+	JNE     other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold110:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -2337,12 +2300,12 @@ fold127:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
-	JMP          folded125
+	JNZ          fold110
+	JMP          folded108
 
-other126:
+other109:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold111:
 	VMOVUPS      (BX), Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
@@ -2360,10 +2323,9 @@ fold129:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold129
-	JMP          folded125
+	JNZ          fold111
 
-folded125:
+folded108:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -2386,7 +2348,7 @@ folded125:
 	VMOVUPS Z5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted130
+	JE      unwanted112
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2394,15 +2356,15 @@ folded125:
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Z8, 128(DX)
 
-unwanted130:
+unwanted112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer124:
+fewer107:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer131
+	JNE  fewer113
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2428,13 +2390,13 @@ fewer124:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded132
+	JLE     folded114
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other133
+	JNE     other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
+fold116:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
 	VCMPPS       $0x06, Z11, Z9, K2
@@ -2461,12 +2423,12 @@ fold134:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold134
-	JMP          folded132
+	JNZ          fold116
+	JMP          folded114
 
-other133:
+other115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold117:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
@@ -2480,10 +2442,9 @@ fold136:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold136
-	JMP          folded132
+	JNZ          fold117
 
-folded132:
+folded114:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -2499,7 +2460,7 @@ folded132:
 	VMOVUPS Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted137
+	JE      unwanted118
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2507,17 +2468,12 @@ folded132:
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Z5, 128(DX)
 
-unwanted137:
+unwanted118:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer131:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer113:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -2534,13 +2490,13 @@ fewer131:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded139
+	JLE     folded120
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other140
+	JNE     other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold122:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VCMPPS    $0x06, Z8, Z6, K2
@@ -2563,12 +2519,12 @@ fold141:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold141
-	JMP       folded139
+	JNZ       fold122
+	JMP       folded120
 
-other140:
+other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold123:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -2578,20 +2534,16 @@ fold143:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold143
-	JMP     folded139
+	JNZ     fold123
 
-folded139:
+folded120:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted144
+	JE      unwanted124
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2599,19 +2551,19 @@ folded139:
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(DX)
 
-unwanted144:
+unwanted124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower145
+	JLE  narrower125
 	CMPQ AX, $0x20
-	JNE  over146
+	JNE  over126
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer147
+	JNE  fewer127
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2639,13 +2591,13 @@ narrower1:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded148
+	JLE     folded128
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other149
+	JNE     other129
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
+fold130:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -2674,12 +2626,12 @@ fold150:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold150
-	JMP          folded148
+	JNZ          fold130
+	JMP          folded128
 
-other149:
+other129:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold152:
+fold131:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX), Z11
@@ -2699,10 +2651,9 @@ fold152:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold152
-	JMP          folded148
+	JNZ          fold131
 
-folded148:
+folded128:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -2727,20 +2678,20 @@ folded148:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted153
+	JE      unwanted132
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 
-unwanted153:
+unwanted132:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer147:
+fewer127:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer154
+	JNE  fewer133
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2765,13 +2716,13 @@ fewer147:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded155
+	JLE     folded134
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other156
+	JNE     other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
+fold136:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
 	VCMPPS       $0x06, Z12, Z10, K2
@@ -2797,12 +2748,12 @@ fold157:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold157
-	JMP          folded155
+	JNZ          fold136
+	JMP          folded134
 
-other156:
+other135:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold137:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX), Z9
@@ -2819,10 +2770,9 @@ fold159:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold159
-	JMP          folded155
+	JNZ          fold137
 
-folded155:
+folded134:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -2842,20 +2792,20 @@ folded155:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted160
+	JE      unwanted138
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 
-unwanted160:
+unwanted138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer154:
+fewer133:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer161
+	JNE  fewer139
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2878,13 +2828,13 @@ fewer154:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded162
+	JLE     folded140
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other163
+	JNE     other141
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
+fold142:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
 	VCMPPS       $0x06, Z10, Z8, K2
@@ -2907,12 +2857,12 @@ fold164:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold164
-	JMP          folded162
+	JNZ          fold142
+	JMP          folded140
 
-other163:
+other141:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold143:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX), Z7
@@ -2926,10 +2876,9 @@ fold166:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold166
-	JMP          folded162
+	JNZ          fold143
 
-folded162:
+folded140:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -2945,20 +2894,20 @@ folded162:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted167
+	JE      unwanted144
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Z5, 64(BX)
 
-unwanted167:
+unwanted144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer161:
+fewer139:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer168
+	JNE  fewer145
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2978,13 +2927,13 @@ fewer161:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded169
+	JLE     folded146
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other170
+	JNE     other147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold171:
+fold148:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
 	VCMPPS       $0x06, Z8, Z6, K2
@@ -3004,12 +2953,12 @@ fold171:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold171
-	JMP          folded169
+	JNZ          fold148
+	JMP          folded146
 
-other170:
+other147:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
+fold149:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX), Z5
@@ -3020,10 +2969,9 @@ fold173:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold173
-	JMP          folded169
+	JNZ          fold149
 
-folded169:
+folded146:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -3034,20 +2982,17 @@ folded169:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted174
+	JE      unwanted150
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(BX)
 
-unwanted174:
+unwanted150:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer168:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer145:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Z0
@@ -3061,13 +3006,13 @@ fewer168:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded176
+	JLE     folded152
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other177
+	JNE     other153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold178:
+fold154:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -3084,12 +3029,12 @@ fold178:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold178
-	JMP       folded176
+	JNZ       fold154
+	JMP       folded152
 
-other177:
+other153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold180:
+fold155:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX), Z3
@@ -3097,34 +3042,32 @@ fold180:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold180
-	JMP     folded176
+	JNZ     fold155
 
-folded176:
+folded152:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted181
+	JE      unwanted156
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 
-unwanted181:
+unwanted156:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over146:
+over126:
 	CMPQ   AX, $0x15
-	JGE    over182
+	JGE    over157
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer183
+	JNE    fewer158
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3157,13 +3100,13 @@ over146:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded184
+	JLE     folded159
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other185
+	JNE     other160
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold186:
+fold161:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -3192,12 +3135,12 @@ fold186:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold186
-	JMP          folded184
+	JNZ          fold161
+	JMP          folded159
 
-other185:
+other160:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold162:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX)(AX*1), X11
@@ -3217,10 +3160,9 @@ fold188:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold188
-	JMP          folded184
+	JNZ          fold162
 
-folded184:
+folded159:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -3248,22 +3190,22 @@ folded184:
 	VMOVUPS X7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted189
+	JE      unwanted163
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
 	VMOVUPS X9, 64(DX)
 
-unwanted189:
+unwanted163:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer183:
+fewer158:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer190
+	JNE  fewer164
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3292,13 +3234,13 @@ fewer183:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded191
+	JLE     folded165
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other192
+	JNE     other166
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold193:
+fold167:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
 	VCMPPS       $0x06, Z12, Z10, K2
@@ -3324,12 +3266,12 @@ fold193:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold193
-	JMP          folded191
+	JNZ          fold167
+	JMP          folded165
 
-other192:
+other166:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold168:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX)(AX*1), X9
@@ -3346,10 +3288,9 @@ fold195:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold195
-	JMP          folded191
+	JNZ          fold168
 
-folded191:
+folded165:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -3371,22 +3312,22 @@ folded191:
 	VMOVUPS X5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted196
+	JE      unwanted169
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
 	VMOVUPS X7, 64(DX)
 
-unwanted196:
+unwanted169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer190:
+fewer164:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer197
+	JNE  fewer170
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3413,13 +3354,13 @@ fewer190:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded198
+	JLE     folded171
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other199
+	JNE     other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold200:
+fold173:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
 	VCMPPS       $0x06, Z10, Z8, K2
@@ -3442,12 +3383,12 @@ fold200:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold200
-	JMP          folded198
+	JNZ          fold173
+	JMP          folded171
 
-other199:
+other172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold202:
+fold174:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX)(AX*1), X7
@@ -3461,10 +3402,9 @@ fold202:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
-	JMP          folded198
+	JNZ          fold174
 
-folded198:
+folded171:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -3482,22 +3422,22 @@ folded198:
 	VMOVUPS X3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted203
+	JE      unwanted175
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
 	VMOVUPS X5, 64(DX)
 
-unwanted203:
+unwanted175:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer197:
+fewer170:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer204
+	JNE  fewer176
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3521,13 +3461,13 @@ fewer197:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded205
+	JLE     folded177
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other206
+	JNE     other178
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold207:
+fold179:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
 	VCMPPS       $0x06, Z8, Z6, K2
@@ -3547,12 +3487,12 @@ fold207:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold207
-	JMP          folded205
+	JNZ          fold179
+	JMP          folded177
 
-other206:
+other178:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold209:
+fold180:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX)(AX*1), X5
@@ -3563,10 +3503,9 @@ fold209:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold209
-	JMP          folded205
+	JNZ          fold180
 
-folded205:
+folded177:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -3579,24 +3518,19 @@ folded205:
 	VMOVUPS X1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted210
+	JE      unwanted181
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
 	VMOVUPS X3, 64(DX)
 
-unwanted210:
+unwanted181:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer204:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer176:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -3612,13 +3546,13 @@ fewer204:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded212
+	JLE     folded183
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other213
+	JNE     other184
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold214:
+fold185:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -3635,12 +3569,12 @@ fold214:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold214
-	JMP       folded212
+	JNZ       fold185
+	JMP       folded183
 
-other213:
+other184:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold216:
+fold186:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX)(AX*1), X3
@@ -3648,38 +3582,34 @@ fold216:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold216
-	JMP     folded212
+	JNZ     fold186
 
-folded212:
+folded183:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted217
+	JE      unwanted187
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS X1, 64(DX)
 
-unwanted217:
+unwanted187:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over182:
+over157:
 	CMPQ   AX, $0x19
-	JGE    over218
+	JGE    over188
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer219
+	JNE    fewer189
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3712,13 +3642,13 @@ over182:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded220
+	JLE     folded190
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other221
+	JNE     other191
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold192:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -3747,12 +3677,12 @@ fold222:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold222
-	JMP          folded220
+	JNZ          fold192
+	JMP          folded190
 
-other221:
+other191:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold224:
+fold193:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX)(AX*1), Y11
@@ -3772,10 +3702,9 @@ fold224:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold224
-	JMP          folded220
+	JNZ          fold193
 
-folded220:
+folded190:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -3803,22 +3732,22 @@ folded220:
 	VMOVUPS Y7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted225
+	JE      unwanted194
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Y9, 64(DX)
 
-unwanted225:
+unwanted194:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer219:
+fewer189:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer226
+	JNE  fewer195
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3847,13 +3776,13 @@ fewer219:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded227
+	JLE     folded196
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other228
+	JNE     other197
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold229:
+fold198:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
 	VCMPPS       $0x06, Z12, Z10, K2
@@ -3879,12 +3808,12 @@ fold229:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold229
-	JMP          folded227
+	JNZ          fold198
+	JMP          folded196
 
-other228:
+other197:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold231:
+fold199:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX)(AX*1), Y9
@@ -3901,10 +3830,9 @@ fold231:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold231
-	JMP          folded227
+	JNZ          fold199
 
-folded227:
+folded196:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -3926,22 +3854,22 @@ folded227:
 	VMOVUPS Y5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted232
+	JE      unwanted200
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Y7, 64(DX)
 
-unwanted232:
+unwanted200:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer226:
+fewer195:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer233
+	JNE  fewer201
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3968,13 +3896,13 @@ fewer226:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded234
+	JLE     folded202
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other235
+	JNE     other203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold236:
+fold204:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
 	VCMPPS       $0x06, Z10, Z8, K2
@@ -3997,12 +3925,12 @@ fold236:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold236
-	JMP          folded234
+	JNZ          fold204
+	JMP          folded202
 
-other235:
+other203:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold238:
+fold205:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX)(AX*1), Y7
@@ -4016,10 +3944,9 @@ fold238:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold238
-	JMP          folded234
+	JNZ          fold205
 
-folded234:
+folded202:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -4037,22 +3964,22 @@ folded234:
 	VMOVUPS Y3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted239
+	JE      unwanted206
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Y5, 64(DX)
 
-unwanted239:
+unwanted206:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer233:
+fewer201:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer240
+	JNE  fewer207
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4076,13 +4003,13 @@ fewer233:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded241
+	JLE     folded208
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other242
+	JNE     other209
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold243:
+fold210:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
 	VCMPPS       $0x06, Z8, Z6, K2
@@ -4102,12 +4029,12 @@ fold243:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold243
-	JMP          folded241
+	JNZ          fold210
+	JMP          folded208
 
-other242:
+other209:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold245:
+fold211:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX)(AX*1), Y5
@@ -4118,10 +4045,9 @@ fold245:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold245
-	JMP          folded241
+	JNZ          fold211
 
-folded241:
+folded208:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -4134,24 +4060,19 @@ folded241:
 	VMOVUPS Y1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted246
+	JE      unwanted212
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Y3, 64(DX)
 
-unwanted246:
+unwanted212:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer240:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer207:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -4167,13 +4088,13 @@ fewer240:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded248
+	JLE     folded214
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other249
+	JNE     other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold250:
+fold216:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -4190,12 +4111,12 @@ fold250:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold250
-	JMP       folded248
+	JNZ       fold216
+	JMP       folded214
 
-other249:
+other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold252:
+fold217:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX)(AX*1), Y3
@@ -4203,36 +4124,32 @@ fold252:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold252
-	JMP     folded248
+	JNZ     fold217
 
-folded248:
+folded214:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted253
+	JE      unwanted218
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Y1, 64(DX)
 
-unwanted253:
+unwanted218:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over218:
+over188:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer254
+	JNE    fewer219
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4265,13 +4182,13 @@ over218:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded255
+	JLE     folded220
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other256
+	JNE     other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold257:
+fold222:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
 	VCMPPS       $0x06, Z14, Z12, K2
@@ -4300,12 +4217,12 @@ fold257:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold257
-	JMP          folded255
+	JNZ          fold222
+	JMP          folded220
 
-other256:
+other221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold259:
+fold223:
 	VMOVUPS      (BX), Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX)(AX*1), Z11
@@ -4325,10 +4242,9 @@ fold259:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold259
-	JMP          folded255
+	JNZ          fold223
 
-folded255:
+folded220:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -4356,22 +4272,22 @@ folded255:
 	VMOVUPS Z7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted260
+	JE      unwanted224
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(DX)
 
-unwanted260:
+unwanted224:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer254:
+fewer219:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer261
+	JNE  fewer225
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4400,13 +4316,13 @@ fewer254:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded262
+	JLE     folded226
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other263
+	JNE     other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold264:
+fold228:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
 	VCMPPS       $0x06, Z12, Z10, K2
@@ -4432,12 +4348,12 @@ fold264:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold264
-	JMP          folded262
+	JNZ          fold228
+	JMP          folded226
 
-other263:
+other227:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold266:
+fold229:
 	VMOVUPS      (BX), Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX)(AX*1), Z9
@@ -4454,10 +4370,9 @@ fold266:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold266
-	JMP          folded262
+	JNZ          fold229
 
-folded262:
+folded226:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -4479,22 +4394,22 @@ folded262:
 	VMOVUPS Z5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted267
+	JE      unwanted230
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(DX)
 
-unwanted267:
+unwanted230:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer261:
+fewer225:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer268
+	JNE  fewer231
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4521,13 +4436,13 @@ fewer261:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded269
+	JLE     folded232
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other270
+	JNE     other233
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold271:
+fold234:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
 	VCMPPS       $0x06, Z10, Z8, K2
@@ -4550,12 +4465,12 @@ fold271:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold271
-	JMP          folded269
+	JNZ          fold234
+	JMP          folded232
 
-other270:
+other233:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold273:
+fold235:
 	VMOVUPS      (BX), Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX)(AX*1), Z7
@@ -4569,10 +4484,9 @@ fold273:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold273
-	JMP          folded269
+	JNZ          fold235
 
-folded269:
+folded232:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -4590,22 +4504,22 @@ folded269:
 	VMOVUPS Z3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted274
+	JE      unwanted236
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Z5, 64(DX)
 
-unwanted274:
+unwanted236:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer268:
+fewer231:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer275
+	JNE  fewer237
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4629,13 +4543,13 @@ fewer268:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded276
+	JLE     folded238
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other277
+	JNE     other239
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold278:
+fold240:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
 	VCMPPS       $0x06, Z8, Z6, K2
@@ -4655,12 +4569,12 @@ fold278:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold278
-	JMP          folded276
+	JNZ          fold240
+	JMP          folded238
 
-other277:
+other239:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold280:
+fold241:
 	VMOVUPS      (BX), Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX)(AX*1), Z5
@@ -4671,10 +4585,9 @@ fold280:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold280
-	JMP          folded276
+	JNZ          fold241
 
-folded276:
+folded238:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -4687,24 +4600,19 @@ folded276:
 	VMOVUPS Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted281
+	JE      unwanted242
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(DX)
 
-unwanted281:
+unwanted242:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer275:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer237:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -4720,13 +4628,13 @@ fewer275:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded283
+	JLE     folded244
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other284
+	JNE     other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold285:
+fold246:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -4743,12 +4651,12 @@ fold285:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold285
-	JMP       folded283
+	JNZ       fold246
+	JMP       folded244
 
-other284:
+other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold287:
+fold247:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX)(AX*1), Z3
@@ -4756,36 +4664,32 @@ fold287:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold287
-	JMP     folded283
+	JNZ     fold247
 
-folded283:
+folded244:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted288
+	JE      unwanted248
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(DX)
 
-unwanted288:
+unwanted248:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower145:
+narrower125:
 	CMPQ AX, $0x10
-	JNE  over289
+	JNE  over249
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer290
+	JNE  fewer250
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4808,13 +4712,13 @@ narrower145:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded291
+	JLE     folded251
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other292
+	JNE     other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold293:
+fold253:
 	VMOVUPS          (BX), Z5
 	VMOVUPS          (DX), Z6
 	VCMPPS           $0x06, Z8, Z6, K2
@@ -4829,12 +4733,12 @@ fold293:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold293
-	JMP              folded291
+	JNZ              fold253
+	JMP              folded251
 
-other292:
+other252:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold295:
+fold254:
 	VMOVUPS          (BX), Z5
 	VADDPS           Z5, Z4, Z4
 	VFMADD231PS.BCST (DI), Z5, Z0
@@ -4844,10 +4748,9 @@ fold295:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold295
-	JMP              folded291
+	JNZ              fold254
 
-folded291:
+folded251:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -4863,19 +4766,19 @@ folded291:
 	VMOVUPS Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted296
+	JE      unwanted255
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 
-unwanted296:
+unwanted255:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer290:
+fewer250:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer297
+	JNE  fewer256
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4896,13 +4799,13 @@ fewer290:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded298
+	JLE     folded257
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other299
+	JNE     other258
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold300:
+fold259:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z5
 	VCMPPS           $0x06, Z7, Z5, K2
@@ -4916,12 +4819,12 @@ fold300:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold300
-	JMP              folded298
+	JNZ              fold259
+	JMP              folded257
 
-other299:
+other258:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold302:
+fold260:
 	VMOVUPS          (BX), Z4
 	VADDPS           Z4, Z3, Z3
 	VFMADD231PS.BCST (DI), Z4, Z0
@@ -4930,10 +4833,9 @@ fold302:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold302
-	JMP              folded298
+	JNZ              fold260
 
-folded298:
+folded257:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -4946,19 +4848,19 @@ folded298:
 	VMOVUPS Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted303
+	JE      unwanted261
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 
-unwanted303:
+unwanted261:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer297:
+fewer256:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer304
+	JNE  fewer262
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4978,13 +4880,13 @@ fewer297:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded305
+	JLE     folded263
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other306
+	JNE     other264
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold307:
+fold265:
 	VMOVUPS          (BX), Z3
 	VMOVUPS          (DX), Z4
 	VCMPPS           $0x06, Z6, Z4, K2
@@ -4997,12 +4899,12 @@ fold307:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold307
-	JMP              folded305
+	JNZ              fold265
+	JMP              folded263
 
-other306:
+other264:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold309:
+fold266:
 	VMOVUPS          (BX), Z3
 	VADDPS           Z3, Z2, Z2
 	VFMADD231PS.BCST (DI), Z3, Z0
@@ -5010,10 +4912,9 @@ fold309:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold309
-	JMP              folded305
+	JNZ              fold266
 
-folded305:
+folded263:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -5024,19 +4925,19 @@ folded305:
 	VMOVUPS Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted310
+	JE      unwanted267
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 
-unwanted310:
+unwanted267:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer304:
+fewer262:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer311
+	JNE  fewer268
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5054,13 +4955,13 @@ fewer304:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded312
+	JLE     folded269
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other313
+	JNE     other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold314:
+fold271:
 	VMOVUPS          (BX), Z2
 	VMOVUPS          (DX), Z3
 	VCMPPS           $0x06, Z5, Z3, K2
@@ -5072,22 +4973,21 @@ fold314:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold314
-	JMP              folded312
+	JNZ              fold271
+	JMP              folded269
 
-other313:
+other270:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold316:
+fold272:
 	VMOVUPS          (BX), Z2
 	VADDPS           Z2, Z1, Z1
 	VFMADD231PS.BCST (DI), Z2, Z0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold316
-	JMP              folded312
+	JNZ              fold272
 
-folded312:
+folded269:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -5095,19 +4995,16 @@ folded312:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted317
+	JE      unwanted273
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z1, (BX)
 
-unwanted317:
+unwanted273:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer311:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer268:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Z0
@@ -5120,13 +5017,13 @@ fewer311:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded319
+	JLE     folded275
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other320
+	JNE     other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold321:
+fold277:
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
 	VCMPPS    $0x06, Z4, Z2, K2
@@ -5137,41 +5034,39 @@ fold321:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold321
-	JMP       folded319
+	JNZ       fold277
+	JMP       folded275
 
-other320:
+other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold323:
+fold278:
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold323
-	JMP     folded319
+	JNZ     fold278
 
-folded319:
+folded275:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted324
+	JE      unwanted279
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 
-unwanted324:
+unwanted279:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over289:
+over249:
 	CMPQ AX, $0x08
-	JNE  over325
+	JNE  over280
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer326
+	JNE  fewer281
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5194,13 +5089,13 @@ over289:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded327
+	JLE     folded282
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other328
+	JNE     other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold329:
+fold284:
 	VMOVUPS          (BX), Y5
 	VMOVUPS          (DX), Y6
 	VCMPPS           $0x06, Y8, Y6, K2
@@ -5215,12 +5110,12 @@ fold329:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold329
-	JMP              folded327
+	JNZ              fold284
+	JMP              folded282
 
-other328:
+other283:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold331:
+fold285:
 	VMOVUPS          (BX), Y5
 	VADDPS           Y5, Y4, Y4
 	VFMADD231PS.BCST (DI), Y5, Y0
@@ -5230,10 +5125,9 @@ fold331:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold331
-	JMP              folded327
+	JNZ              fold285
 
-folded327:
+folded282:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -5249,19 +5143,19 @@ folded327:
 	VMOVUPS Y3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted332
+	JE      unwanted286
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y4, (BX)
 
-unwanted332:
+unwanted286:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer326:
+fewer281:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer333
+	JNE  fewer287
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5282,13 +5176,13 @@ fewer326:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded334
+	JLE     folded288
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other335
+	JNE     other289
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold336:
+fold290:
 	VMOVUPS          (BX), Y4
 	VMOVUPS          (DX), Y5
 	VCMPPS           $0x06, Y7, Y5, K2
@@ -5302,12 +5196,12 @@ fold336:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold336
-	JMP              folded334
+	JNZ              fold290
+	JMP              folded288
 
-other335:
+other289:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold338:
+fold291:
 	VMOVUPS          (BX), Y4
 	VADDPS           Y4, Y3, Y3
 	VFMADD231PS.BCST (DI), Y4, Y0
@@ -5316,10 +5210,9 @@ fold338:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold338
-	JMP              folded334
+	JNZ              fold291
 
-folded334:
+folded288:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -5332,19 +5225,19 @@ folded334:
 	VMOVUPS Y2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted339
+	JE      unwanted292
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y3, (BX)
 
-unwanted339:
+unwanted292:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer333:
+fewer287:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer340
+	JNE  fewer293
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5364,13 +5257,13 @@ fewer333:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded341
+	JLE     folded294
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other342
+	JNE     other295
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold343:
+fold296:
 	VMOVUPS          (BX), Y3
 	VMOVUPS          (DX), Y4
 	VCMPPS           $0x06, Y6, Y4, K2
@@ -5383,12 +5276,12 @@ fold343:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold343
-	JMP              folded341
+	JNZ              fold296
+	JMP              folded294
 
-other342:
+other295:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold345:
+fold297:
 	VMOVUPS          (BX), Y3
 	VADDPS           Y3, Y2, Y2
 	VFMADD231PS.BCST (DI), Y3, Y0
@@ -5396,10 +5289,9 @@ fold345:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold345
-	JMP              folded341
+	JNZ              fold297
 
-folded341:
+folded294:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -5410,19 +5302,19 @@ folded341:
 	VMOVUPS Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted346
+	JE      unwanted298
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y2, (BX)
 
-unwanted346:
+unwanted298:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer340:
+fewer293:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer347
+	JNE  fewer299
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5440,13 +5332,13 @@ fewer340:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded348
+	JLE     folded300
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other349
+	JNE     other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold350:
+fold302:
 	VMOVUPS          (BX), Y2
 	VMOVUPS          (DX), Y3
 	VCMPPS           $0x06, Y5, Y3, K2
@@ -5458,22 +5350,21 @@ fold350:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold350
-	JMP              folded348
+	JNZ              fold302
+	JMP              folded300
 
-other349:
+other301:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold352:
+fold303:
 	VMOVUPS          (BX), Y2
 	VADDPS           Y2, Y1, Y1
 	VFMADD231PS.BCST (DI), Y2, Y0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold352
-	JMP              folded348
+	JNZ              fold303
 
-folded348:
+folded300:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -5481,19 +5372,16 @@ folded348:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted353
+	JE      unwanted304
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y1, (BX)
 
-unwanted353:
+unwanted304:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer347:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer299:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Y0
@@ -5506,13 +5394,13 @@ fewer347:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded355
+	JLE     folded306
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other356
+	JNE     other307
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold357:
+fold308:
 	VMOVUPS   (BX), Y1
 	VMOVUPS   (DX), Y2
 	VCMPPS    $0x06, Y4, Y2, K2
@@ -5523,43 +5411,41 @@ fold357:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold357
-	JMP       folded355
+	JNZ       fold308
+	JMP       folded306
 
-other356:
+other307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold359:
+fold309:
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold359
-	JMP     folded355
+	JNZ     fold309
 
-folded355:
+folded306:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted360
+	JE      unwanted310
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 
-unwanted360:
+unwanted310:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over325:
+over280:
 	CMPQ   AX, $0x08
-	JLT    over361
+	JLT    over311
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer362
+	JNE    fewer312
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5592,13 +5478,13 @@ over325:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded363
+	JLE     folded313
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other364
+	JNE     other314
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold365:
+fold315:
 	VMOVUPS      (BX), Y10
 	VMOVUPS      (DX), Y12
 	VCMPPS       $0x06, Y14, Y12, K2
@@ -5627,12 +5513,12 @@ fold365:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold365
-	JMP          folded363
+	JNZ          fold315
+	JMP          folded313
 
-other364:
+other314:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold367:
+fold316:
 	VMOVUPS      (BX), Y10
 	VADDPS       Y10, Y8, Y8
 	VMOVUPS      32(BX)(AX*1), Y11
@@ -5652,10 +5538,9 @@ fold367:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold367
-	JMP          folded363
+	JNZ          fold316
 
-folded363:
+folded313:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -5683,22 +5568,22 @@ folded363:
 	VMOVUPS Y7, 32(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted368
+	JE      unwanted317
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y8, (BX)
 	VMOVUPS Y9, 32(DX)
 
-unwanted368:
+unwanted317:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer362:
+fewer312:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer369
+	JNE  fewer318
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5727,13 +5612,13 @@ fewer362:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded370
+	JLE     folded319
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other371
+	JNE     other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold372:
+fold321:
 	VMOVUPS      (BX), Y8
 	VMOVUPS      (DX), Y10
 	VCMPPS       $0x06, Y12, Y10, K2
@@ -5759,12 +5644,12 @@ fold372:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold372
-	JMP          folded370
+	JNZ          fold321
+	JMP          folded319
 
-other371:
+other320:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold374:
+fold322:
 	VMOVUPS      (BX), Y8
 	VADDPS       Y8, Y6, Y6
 	VMOVUPS      32(BX)(AX*1), Y9
@@ -5781,10 +5666,9 @@ fold374:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold374
-	JMP          folded370
+	JNZ          fold322
 
-folded370:
+folded319:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -5806,22 +5690,22 @@ folded370:
 	VMOVUPS Y5, 32(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted375
+	JE      unwanted323
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(DX)
 
-unwanted375:
+unwanted323:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer369:
+fewer318:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer376
+	JNE  fewer324
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5848,13 +5732,13 @@ fewer369:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded377
+	JLE     folded325
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other378
+	JNE     other326
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold379:
+fold327:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
 	VCMPPS       $0x06, Y10, Y8, K2
@@ -5877,12 +5761,12 @@ fold379:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold379
-	JMP          folded377
+	JNZ          fold327
+	JMP          folded325
 
-other378:
+other326:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold381:
+fold328:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX)(AX*1), Y7
@@ -5896,10 +5780,9 @@ fold381:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold381
-	JMP          folded377
+	JNZ          fold328
 
-folded377:
+folded325:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -5917,22 +5800,22 @@ folded377:
 	VMOVUPS Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted382
+	JE      unwanted329
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y4, (BX)
 	VMOVUPS Y5, 32(DX)
 
-unwanted382:
+unwanted329:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer376:
+fewer324:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer383
+	JNE  fewer330
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5956,13 +5839,13 @@ fewer376:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded384
+	JLE     folded331
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other385
+	JNE     other332
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold386:
+fold333:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
 	VCMPPS       $0x06, Y8, Y6, K2
@@ -5982,12 +5865,12 @@ fold386:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold386
-	JMP          folded384
+	JNZ          fold333
+	JMP          folded331
 
-other385:
+other332:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold388:
+fold334:
 	VMOVUPS      (BX), Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX)(AX*1), Y5
@@ -5998,10 +5881,9 @@ fold388:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold388
-	JMP          folded384
+	JNZ          fold334
 
-folded384:
+folded331:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -6014,24 +5896,19 @@ folded384:
 	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted389
+	JE      unwanted335
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(DX)
 
-unwanted389:
+unwanted335:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer383:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer330:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -6047,13 +5924,13 @@ fewer383:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded391
+	JLE     folded337
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other392
+	JNE     other338
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold393:
+fold339:
 	VMOVUPS   (BX), Y2
 	VMOVUPS   (DX), Y4
 	VCMPPS    $0x06, Y6, Y4, K2
@@ -6070,12 +5947,12 @@ fold393:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold393
-	JMP       folded391
+	JNZ       fold339
+	JMP       folded337
 
-other392:
+other338:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold395:
+fold340:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX)(AX*1), Y3
@@ -6083,36 +5960,32 @@ fold395:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold395
-	JMP     folded391
+	JNZ     fold340
 
-folded391:
+folded337:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted396
+	JE      unwanted341
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(DX)
 
-unwanted396:
+unwanted341:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over361:
+over311:
 	CMPQ AX, $0x04
-	JNE  over397
+	JNE  over342
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer398
+	JNE  fewer343
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6135,13 +6008,13 @@ over361:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded399
+	JLE     folded344
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other400
+	JNE     other345
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold401:
+fold346:
 	VMOVUPS          (BX), X5
 	VMOVUPS          (DX), X6
 	VCMPPS           $0x06, X8, X6, K2
@@ -6156,12 +6029,12 @@ fold401:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold401
-	JMP              folded399
+	JNZ              fold346
+	JMP              folded344
 
-other400:
+other345:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold403:
+fold347:
 	VMOVUPS          (BX), X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
@@ -6171,10 +6044,9 @@ fold403:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold403
-	JMP              folded399
+	JNZ              fold347
 
-folded399:
+folded344:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -6190,19 +6062,19 @@ folded399:
 	VMOVUPS X3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted404
+	JE      unwanted348
 	MOVQ    db+32(FP), BX
 	VMOVUPS X4, (BX)
 
-unwanted404:
+unwanted348:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer398:
+fewer343:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer405
+	JNE  fewer349
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6223,13 +6095,13 @@ fewer398:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded406
+	JLE     folded350
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other407
+	JNE     other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold408:
+fold352:
 	VMOVUPS          (BX), X4
 	VMOVUPS          (DX), X5
 	VCMPPS           $0x06, X7, X5, K2
@@ -6243,12 +6115,12 @@ fold408:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold408
-	JMP              folded406
+	JNZ              fold352
+	JMP              folded350
 
-other407:
+other351:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold410:
+fold353:
 	VMOVUPS          (BX), X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
@@ -6257,10 +6129,9 @@ fold410:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold410
-	JMP              folded406
+	JNZ              fold353
 
-folded406:
+folded350:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -6273,19 +6144,19 @@ folded406:
 	VMOVUPS X2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted411
+	JE      unwanted354
 	MOVQ    db+32(FP), BX
 	VMOVUPS X3, (BX)
 
-unwanted411:
+unwanted354:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer405:
+fewer349:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer412
+	JNE  fewer355
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6305,13 +6176,13 @@ fewer405:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded413
+	JLE     folded356
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other414
+	JNE     other357
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold415:
+fold358:
 	VMOVUPS          (BX), X3
 	VMOVUPS          (DX), X4
 	VCMPPS           $0x06, X6, X4, K2
@@ -6324,12 +6195,12 @@ fold415:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold415
-	JMP              folded413
+	JNZ              fold358
+	JMP              folded356
 
-other414:
+other357:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold417:
+fold359:
 	VMOVUPS          (BX), X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
@@ -6337,10 +6208,9 @@ fold417:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold417
-	JMP              folded413
+	JNZ              fold359
 
-folded413:
+folded356:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -6351,19 +6221,19 @@ folded413:
 	VMOVUPS X1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted418
+	JE      unwanted360
 	MOVQ    db+32(FP), BX
 	VMOVUPS X2, (BX)
 
-unwanted418:
+unwanted360:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer412:
+fewer355:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer419
+	JNE  fewer361
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6381,13 +6251,13 @@ fewer412:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded420
+	JLE     folded362
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other421
+	JNE     other363
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold422:
+fold364:
 	VMOVUPS          (BX), X2
 	VMOVUPS          (DX), X3
 	VCMPPS           $0x06, X5, X3, K2
@@ -6399,22 +6269,21 @@ fold422:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold422
-	JMP              folded420
+	JNZ              fold364
+	JMP              folded362
 
-other421:
+other363:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold424:
+fold365:
 	VMOVUPS          (BX), X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold424
-	JMP              folded420
+	JNZ              fold365
 
-folded420:
+folded362:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -6422,19 +6291,16 @@ folded420:
 	VMOVUPS X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted425
+	JE      unwanted366
 	MOVQ    db+32(FP), BX
 	VMOVUPS X1, (BX)
 
-unwanted425:
+unwanted366:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer419:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer361:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), X0
@@ -6447,13 +6313,13 @@ fewer419:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded427
+	JLE     folded368
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other428
+	JNE     other369
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold429:
+fold370:
 	VMOVUPS   (BX), X1
 	VMOVUPS   (DX), X2
 	VCMPPS    $0x06, X4, X2, K2
@@ -6464,43 +6330,41 @@ fold429:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold429
-	JMP       folded427
+	JNZ       fold370
+	JMP       folded368
 
-other428:
+other369:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold431:
+fold371:
 	VMOVUPS (BX), X1
 	VADDPS  X1, X0, X0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold431
-	JMP     folded427
+	JNZ     fold371
 
-folded427:
+folded368:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted432
+	JE      unwanted372
 	MOVQ    db+32(FP), BX
 	VMOVUPS X0, (BX)
 
-unwanted432:
+unwanted372:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over397:
+over342:
 	CMPQ   AX, $0x04
-	JLT    over433
+	JLT    over373
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer434
+	JNE    fewer374
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6533,13 +6397,13 @@ over397:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded435
+	JLE     folded375
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other436
+	JNE     other376
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold437:
+fold377:
 	VMOVUPS      (BX), X10
 	VMOVUPS      (DX), X12
 	VCMPPS       $0x06, X14, X12, K2
@@ -6568,12 +6432,12 @@ fold437:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold437
-	JMP          folded435
+	JNZ          fold377
+	JMP          folded375
 
-other436:
+other376:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold439:
+fold378:
 	VMOVUPS      (BX), X10
 	VADDPS       X10, X8, X8
 	VMOVUPS      16(BX)(AX*1), X11
@@ -6593,10 +6457,9 @@ fold439:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold439
-	JMP          folded435
+	JNZ          fold378
 
-folded435:
+folded375:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -6624,22 +6487,22 @@ folded435:
 	VMOVUPS X7, 16(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted440
+	JE      unwanted379
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X8, (BX)
 	VMOVUPS X9, 16(DX)
 
-unwanted440:
+unwanted379:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer434:
+fewer374:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer441
+	JNE  fewer380
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6668,13 +6531,13 @@ fewer434:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded442
+	JLE     folded381
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other443
+	JNE     other382
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold444:
+fold383:
 	VMOVUPS      (BX), X8
 	VMOVUPS      (DX), X10
 	VCMPPS       $0x06, X12, X10, K2
@@ -6700,12 +6563,12 @@ fold444:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold444
-	JMP          folded442
+	JNZ          fold383
+	JMP          folded381
 
-other443:
+other382:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold446:
+fold384:
 	VMOVUPS      (BX), X8
 	VADDPS       X8, X6, X6
 	VMOVUPS      16(BX)(AX*1), X9
@@ -6722,10 +6585,9 @@ fold446:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold446
-	JMP          folded442
+	JNZ          fold384
 
-folded442:
+folded381:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -6747,22 +6609,22 @@ folded442:
 	VMOVUPS X5, 16(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted447
+	JE      unwanted385
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X6, (BX)
 	VMOVUPS X7, 16(DX)
 
-unwanted447:
+unwanted385:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer441:
+fewer380:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer448
+	JNE  fewer386
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6789,13 +6651,13 @@ fewer441:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded449
+	JLE     folded387
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other450
+	JNE     other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold451:
+fold389:
 	VMOVUPS      (BX), X6
 	VMOVUPS      (DX), X8
 	VCMPPS       $0x06, X10, X8, K2
@@ -6818,12 +6680,12 @@ fold451:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold451
-	JMP          folded449
+	JNZ          fold389
+	JMP          folded387
 
-other450:
+other388:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold453:
+fold390:
 	VMOVUPS      (BX), X6
 	VADDPS       X6, X4, X4
 	VMOVUPS      16(BX)(AX*1), X7
@@ -6837,10 +6699,9 @@ fold453:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold453
-	JMP          folded449
+	JNZ          fold390
 
-folded449:
+folded387:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -6858,22 +6719,22 @@ folded449:
 	VMOVUPS X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted454
+	JE      unwanted391
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X4, (BX)
 	VMOVUPS X5, 16(DX)
 
-unwanted454:
+unwanted391:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer448:
+fewer386:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer455
+	JNE  fewer392
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6897,13 +6758,13 @@ fewer448:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded456
+	JLE     folded393
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other457
+	JNE     other394
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold458:
+fold395:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
 	VCMPPS       $0x06, X8, X6, K2
@@ -6923,12 +6784,12 @@ fold458:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold458
-	JMP          folded456
+	JNZ          fold395
+	JMP          folded393
 
-other457:
+other394:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold460:
+fold396:
 	VMOVUPS      (BX), X4
 	VADDPS       X4, X2, X2
 	VMOVUPS      16(BX)(AX*1), X5
@@ -6939,10 +6800,9 @@ fold460:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold460
-	JMP          folded456
+	JNZ          fold396
 
-folded456:
+folded393:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -6955,24 +6815,19 @@ folded456:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted461
+	JE      unwanted397
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X2, (BX)
 	VMOVUPS X3, 16(DX)
 
-unwanted461:
+unwanted397:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer455:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer392:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -6988,13 +6843,13 @@ fewer455:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded463
+	JLE     folded399
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other464
+	JNE     other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold465:
+fold401:
 	VMOVUPS   (BX), X2
 	VMOVUPS   (DX), X4
 	VCMPPS    $0x06, X6, X4, K2
@@ -7011,12 +6866,12 @@ fold465:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold465
-	JMP       folded463
+	JNZ       fold401
+	JMP       folded399
 
-other464:
+other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold467:
+fold402:
 	VMOVUPS (BX), X2
 	VADDPS  X2, X0, X0
 	VMOVUPS 16(BX)(AX*1), X3
@@ -7024,36 +6879,32 @@ fold467:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold467
-	JMP     folded463
+	JNZ     fold402
 
-folded463:
+folded399:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted468
+	JE      unwanted403
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
 
-unwanted468:
+unwanted403:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over433:
+over373:
 	CMPQ AX, $0x02
-	JNE  over469
+	JNE  over404
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer470
+	JNE  fewer405
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7076,13 +6927,13 @@ over433:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded471
+	JLE    folded406
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other472
+	JNE    other407
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold473:
+fold408:
 	VMOVSD           (BX), X5
 	VMOVSD           (DX), X6
 	VCMPPS           $0x06, X8, X6, K2
@@ -7097,12 +6948,12 @@ fold473:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold473
-	JMP              folded471
+	JNZ              fold408
+	JMP              folded406
 
-other472:
+other407:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold475:
+fold409:
 	VMOVSD           (BX), X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
@@ -7112,10 +6963,9 @@ fold475:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold475
-	JMP              folded471
+	JNZ              fold409
 
-folded471:
+folded406:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -7131,19 +6981,19 @@ folded471:
 	VMOVSD X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted476
+	JE     unwanted410
 	MOVQ   db+32(FP), BX
 	VMOVSD X4, (BX)
 
-unwanted476:
+unwanted410:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer470:
+fewer405:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer477
+	JNE  fewer411
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7164,13 +7014,13 @@ fewer470:
 	MOVQ   n+112(FP), R9
 	VPXORD Z7, Z7, Z7
 	TESTQ  R9, R9
-	JLE    folded478
+	JLE    folded412
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other479
+	JNE    other413
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold480:
+fold414:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X5
 	VCMPPS           $0x06, X7, X5, K2
@@ -7184,12 +7034,12 @@ fold480:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold480
-	JMP              folded478
+	JNZ              fold414
+	JMP              folded412
 
-other479:
+other413:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold482:
+fold415:
 	VMOVSD           (BX), X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
@@ -7198,10 +7048,9 @@ fold482:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold482
-	JMP              folded478
+	JNZ              fold415
 
-folded478:
+folded412:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -7214,19 +7063,19 @@ folded478:
 	VMOVSD X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted483
+	JE     unwanted416
 	MOVQ   db+32(FP), BX
 	VMOVSD X3, (BX)
 
-unwanted483:
+unwanted416:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer477:
+fewer411:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer484
+	JNE  fewer417
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7246,13 +7095,13 @@ fewer477:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded485
+	JLE    folded418
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other486
+	JNE    other419
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold487:
+fold420:
 	VMOVSD           (BX), X3
 	VMOVSD           (DX), X4
 	VCMPPS           $0x06, X6, X4, K2
@@ -7265,12 +7114,12 @@ fold487:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold487
-	JMP              folded485
+	JNZ              fold420
+	JMP              folded418
 
-other486:
+other419:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold489:
+fold421:
 	VMOVSD           (BX), X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
@@ -7278,10 +7127,9 @@ fold489:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold489
-	JMP              folded485
+	JNZ              fold421
 
-folded485:
+folded418:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -7292,19 +7140,19 @@ folded485:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted490
+	JE     unwanted422
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted490:
+unwanted422:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer484:
+fewer417:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer491
+	JNE  fewer423
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7322,13 +7170,13 @@ fewer484:
 	MOVQ   n+112(FP), R9
 	VPXORD Z5, Z5, Z5
 	TESTQ  R9, R9
-	JLE    folded492
+	JLE    folded424
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other493
+	JNE    other425
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold494:
+fold426:
 	VMOVSD           (BX), X2
 	VMOVSD           (DX), X3
 	VCMPPS           $0x06, X5, X3, K2
@@ -7340,22 +7188,21 @@ fold494:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold494
-	JMP              folded492
+	JNZ              fold426
+	JMP              folded424
 
-other493:
+other425:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold496:
+fold427:
 	VMOVSD           (BX), X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold496
-	JMP              folded492
+	JNZ              fold427
 
-folded492:
+folded424:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -7363,19 +7210,16 @@ folded492:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted497
+	JE     unwanted428
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted497:
+unwanted428:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer491:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer423:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSD (BX), X0
@@ -7388,13 +7232,13 @@ fewer491:
 	MOVQ   n+112(FP), R9
 	VPXORD Z4, Z4, Z4
 	TESTQ  R9, R9
-	JLE    folded499
+	JLE    folded430
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other500
+	JNE    other431
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold501:
+fold432:
 	VMOVSD    (BX), X1
 	VMOVSD    (DX), X2
 	VCMPPS    $0x06, X4, X2, K2
@@ -7405,43 +7249,41 @@ fold501:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold501
-	JMP       folded499
+	JNZ       fold432
+	JMP       folded430
 
-other500:
+other431:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold503:
+fold433:
 	VMOVSD (BX), X1
 	VADDPS X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold503
-	JMP    folded499
+	JNZ    fold433
 
-folded499:
+folded430:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted504
+	JE     unwanted434
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted504:
+unwanted434:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over469:
+over404:
 	CMPQ   AX, $0x02
-	JLT    over505
+	JLT    over435
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer506
+	JNE    fewer436
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7474,13 +7316,13 @@ over469:
 	MOVQ   n+112(FP), R9
 	VPXORD Z14, Z14, Z14
 	TESTQ  R9, R9
-	JLE    folded507
+	JLE    folded437
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other508
+	JNE    other438
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold509:
+fold439:
 	VMOVSD       (BX), X10
 	VMOVSD       (DX), X12
 	VCMPPS       $0x06, X14, X12, K2
@@ -7509,12 +7351,12 @@ fold509:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold509
-	JMP          folded507
+	JNZ          fold439
+	JMP          folded437
 
-other508:
+other438:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold511:
+fold440:
 	VMOVSD       (BX), X10
 	VADDPS       X10, X8, X8
 	VMOVSD       8(BX)(AX*1), X11
@@ -7534,10 +7376,9 @@ fold511:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold511
-	JMP          folded507
+	JNZ          fold440
 
-folded507:
+folded437:
 	VPXORD Z14, Z14, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -7565,22 +7406,22 @@ folded507:
 	VMOVSD X7, 8(SI)(DI*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted512
+	JE     unwanted441
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X8, (BX)
 	VMOVSD X9, 8(DX)
 
-unwanted512:
+unwanted441:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer506:
+fewer436:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer513
+	JNE  fewer442
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7609,13 +7450,13 @@ fewer506:
 	MOVQ   n+112(FP), R9
 	VPXORD Z12, Z12, Z12
 	TESTQ  R9, R9
-	JLE    folded514
+	JLE    folded443
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other515
+	JNE    other444
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold516:
+fold445:
 	VMOVSD       (BX), X8
 	VMOVSD       (DX), X10
 	VCMPPS       $0x06, X12, X10, K2
@@ -7641,12 +7482,12 @@ fold516:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold516
-	JMP          folded514
+	JNZ          fold445
+	JMP          folded443
 
-other515:
+other444:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold518:
+fold446:
 	VMOVSD       (BX), X8
 	VADDPS       X8, X6, X6
 	VMOVSD       8(BX)(AX*1), X9
@@ -7663,10 +7504,9 @@ fold518:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold518
-	JMP          folded514
+	JNZ          fold446
 
-folded514:
+folded443:
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -7688,22 +7528,22 @@ folded514:
 	VMOVSD X5, 8(DX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted519
+	JE     unwanted447
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X6, (BX)
 	VMOVSD X7, 8(DX)
 
-unwanted519:
+unwanted447:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer513:
+fewer442:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer520
+	JNE  fewer448
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7730,13 +7570,13 @@ fewer513:
 	MOVQ   n+112(FP), R9
 	VPXORD Z10, Z10, Z10
 	TESTQ  R9, R9
-	JLE    folded521
+	JLE    folded449
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other522
+	JNE    other450
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold523:
+fold451:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
 	VCMPPS       $0x06, X10, X8, K2
@@ -7759,12 +7599,12 @@ fold523:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold523
-	JMP          folded521
+	JNZ          fold451
+	JMP          folded449
 
-other522:
+other450:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold525:
+fold452:
 	VMOVSD       (BX), X6
 	VADDPS       X6, X4, X4
 	VMOVSD       8(BX)(AX*1), X7
@@ -7778,10 +7618,9 @@ fold525:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold525
-	JMP          folded521
+	JNZ          fold452
 
-folded521:
+folded449:
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -7799,22 +7638,22 @@ folded521:
 	VMOVSD X3, 8(DX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted526
+	JE     unwanted453
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X4, (BX)
 	VMOVSD X5, 8(DX)
 
-unwanted526:
+unwanted453:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer520:
+fewer448:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer527
+	JNE  fewer454
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7838,13 +7677,13 @@ fewer520:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded528
+	JLE    folded455
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other529
+	JNE    other456
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold530:
+fold457:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
 	VCMPPS       $0x06, X8, X6, K2
@@ -7864,12 +7703,12 @@ fold530:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold530
-	JMP          folded528
+	JNZ          fold457
+	JMP          folded455
 
-other529:
+other456:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold532:
+fold458:
 	VMOVSD       (BX), X4
 	VADDPS       X4, X2, X2
 	VMOVSD       8(BX)(AX*1), X5
@@ -7880,10 +7719,9 @@ fold532:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold532
-	JMP          folded528
+	JNZ          fold458
 
-folded528:
+folded455:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -7896,24 +7734,19 @@ folded528:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted533
+	JE     unwanted459
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X2, (BX)
 	VMOVSD X3, 8(DX)
 
-unwanted533:
+unwanted459:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer527:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer454:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ   dbinit+40(FP), BX
 	MOVQ   BX, DX
@@ -7929,13 +7762,13 @@ fewer527:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded535
+	JLE    folded461
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other536
+	JNE    other462
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold537:
+fold463:
 	VMOVSD    (BX), X2
 	VMOVSD    (DX), X4
 	VCMPPS    $0x06, X6, X4, K2
@@ -7952,12 +7785,12 @@ fold537:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold537
-	JMP       folded535
+	JNZ       fold463
+	JMP       folded461
 
-other536:
+other462:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold539:
+fold464:
 	VMOVSD (BX), X2
 	VADDPS X2, X0, X0
 	VMOVSD 8(BX)(AX*1), X3
@@ -7965,34 +7798,30 @@ fold539:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold539
-	JMP    folded535
+	JNZ    fold464
 
-folded535:
+folded461:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
-	MOVQ   dw+0(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted540
+	JE     unwanted465
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
 
-unwanted540:
+unwanted465:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over505:
+over435:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer541
+	JNE  fewer466
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -8015,13 +7844,13 @@ over505:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded542
+	JLE    folded467
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other543
+	JNE    other468
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold544:
+fold469:
 	VMOVSS           (BX), X5
 	VMOVSS           (DX), X6
 	VCMPPS           $0x06, X8, X6, K2
@@ -8036,12 +7865,12 @@ fold544:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold544
-	JMP              folded542
+	JNZ              fold469
+	JMP              folded467
 
-other543:
+other468:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold546:
+fold470:
 	VMOVSS           (BX), X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
@@ -8051,10 +7880,9 @@ fold546:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold546
-	JMP              folded542
+	JNZ              fold470
 
-folded542:
+folded467:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -8070,19 +7898,19 @@ folded542:
 	VMOVSS X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted547
+	JE     unwanted471
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted547:
+unwanted471:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer541:
+fewer466:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer548
+	JNE  fewer472
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -8103,13 +7931,13 @@ fewer541:
 	MOVQ   n+112(FP), R9
 	VPXORD Z7, Z7, Z7
 	TESTQ  R9, R9
-	JLE    folded549
+	JLE    folded473
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other550
+	JNE    other474
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold551:
+fold475:
 	VMOVSS           (BX), X4
 	VMOVSS           (DX), X5
 	VCMPPS           $0x06, X7, X5, K2
@@ -8123,12 +7951,12 @@ fold551:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold551
-	JMP              folded549
+	JNZ              fold475
+	JMP              folded473
 
-other550:
+other474:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold553:
+fold476:
 	VMOVSS           (BX), X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
@@ -8137,10 +7965,9 @@ fold553:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold553
-	JMP              folded549
+	JNZ              fold476
 
-folded549:
+folded473:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -8153,19 +7980,19 @@ folded549:
 	VMOVSS X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted554
+	JE     unwanted477
 	MOVQ   db+32(FP), BX
 	VMOVSS X3, (BX)
 
-unwanted554:
+unwanted477:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer548:
+fewer472:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer555
+	JNE  fewer478
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -8185,13 +8012,13 @@ fewer548:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded556
+	JLE    folded479
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other557
+	JNE    other480
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold558:
+fold481:
 	VMOVSS           (BX), X3
 	VMOVSS           (DX), X4
 	VCMPPS           $0x06, X6, X4, K2
@@ -8204,12 +8031,12 @@ fold558:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold558
-	JMP              folded556
+	JNZ              fold481
+	JMP              folded479
 
-other557:
+other480:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold560:
+fold482:
 	VMOVSS           (BX), X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
@@ -8217,10 +8044,9 @@ fold560:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold560
-	JMP              folded556
+	JNZ              fold482
 
-folded556:
+folded479:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -8231,19 +8057,19 @@ folded556:
 	VMOVSS X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted561
+	JE     unwanted483
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted561:
+unwanted483:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer555:
+fewer478:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer562
+	JNE  fewer484
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -8261,13 +8087,13 @@ fewer555:
 	MOVQ   n+112(FP), R9
 	VPXORD Z5, Z5, Z5
 	TESTQ  R9, R9
-	JLE    folded563
+	JLE    folded485
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other564
+	JNE    other486
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold565:
+fold487:
 	VMOVSS           (BX), X2
 	VMOVSS           (DX), X3
 	VCMPPS           $0x06, X5, X3, K2
@@ -8279,22 +8105,21 @@ fold565:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold565
-	JMP              folded563
+	JNZ              fold487
+	JMP              folded485
 
-other564:
+other486:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold567:
+fold488:
 	VMOVSS           (BX), X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold567
-	JMP              folded563
+	JNZ              fold488
 
-folded563:
+folded485:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -8302,19 +8127,16 @@ folded563:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted568
+	JE     unwanted489
 	MOVQ   db+32(FP), BX
 	VMOVSS X1, (BX)
 
-unwanted568:
+unwanted489:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer562:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer484:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSS (BX), X0
@@ -8327,13 +8149,13 @@ fewer562:
 	MOVQ   n+112(FP), R9
 	VPXORD Z4, Z4, Z4
 	TESTQ  R9, R9
-	JLE    folded570
+	JLE    folded491
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other571
+	JNE    other492
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold572:
+fold493:
 	VMOVSS    (BX), X1
 	VMOVSS    (DX), X2
 	VCMPPS    $0x06, X4, X2, K2
@@ -8344,31 +8166,29 @@ fold572:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold572
-	JMP       folded570
+	JNZ       fold493
+	JMP       folded491
 
-other571:
+other492:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold574:
+fold494:
 	VMOVSS (BX), X1
 	VADDPS X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold574
-	JMP    folded570
+	JNZ    fold494
 
-folded570:
+folded491:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted575
+	JE     unwanted495
 	MOVQ   db+32(FP), BX
 	VMOVSS X0, (BX)
 
-unwanted575:
+unwanted495:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8467,7 +8287,7 @@ fold6:
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
+fold7:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
@@ -8493,8 +8313,7 @@ fold8:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold8
-	JMP          folded4
+	JNZ          fold7
 
 folded4:
 	VPXORD  Z20, Z20, Z20
@@ -8530,13 +8349,13 @@ folded4:
 	VMOVUPD Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted9
+	JE      unwanted8
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(BX)
 
-unwanted9:
+unwanted8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8544,7 +8363,7 @@ unwanted9:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer10
+	JNE  fewer9
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8573,13 +8392,13 @@ fewer3:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded11
+	JLE     folded10
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other12
+	JNE     other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold12:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
 	VCMPPD       $0x06, Z17, Z15, K2
@@ -8614,12 +8433,12 @@ fold13:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold13
-	JMP          folded11
+	JNZ          fold12
+	JMP          folded10
 
-other12:
+other11:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
+fold13:
 	VMOVUPD      (BX), Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
@@ -8641,10 +8460,9 @@ fold15:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold15
-	JMP          folded11
+	JNZ          fold13
 
-folded11:
+folded10:
 	VPXORD  Z17, Z17, Z17
 	VADDPD  Z17, Z0, Z0
 	VADDPD  Z17, Z1, Z1
@@ -8671,21 +8489,21 @@ folded11:
 	VMOVUPD Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted16
+	JE      unwanted14
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z9, (BX)
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Z11, 128(BX)
 
-unwanted16:
+unwanted14:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer10:
+fewer9:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer17
+	JNE  fewer15
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8711,13 +8529,13 @@ fewer10:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded18
+	JLE     folded16
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other19
+	JNE     other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
+fold18:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -8748,12 +8566,12 @@ fold20:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold20
-	JMP          folded18
+	JNZ          fold18
+	JMP          folded16
 
-other19:
+other17:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
+fold19:
 	VMOVUPD      (BX), Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
@@ -8771,10 +8589,9 @@ fold22:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold22
-	JMP          folded18
+	JNZ          fold19
 
-folded18:
+folded16:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -8795,21 +8612,21 @@ folded18:
 	VMOVUPD Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted20
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Z8, 128(BX)
 
-unwanted23:
+unwanted20:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer17:
+fewer15:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer24
+	JNE  fewer21
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8831,13 +8648,13 @@ fewer17:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded25
+	JLE     folded22
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other26
+	JNE     other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold24:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
 	VCMPPD       $0x06, Z11, Z9, K2
@@ -8864,12 +8681,12 @@ fold27:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold27
-	JMP          folded25
+	JNZ          fold24
+	JMP          folded22
 
-other26:
+other23:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold25:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
@@ -8883,10 +8700,9 @@ fold29:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold29
-	JMP          folded25
+	JNZ          fold25
 
-folded25:
+folded22:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -8900,21 +8716,18 @@ folded25:
 	VMOVUPD Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted30
+	JE      unwanted26
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Z5, 128(BX)
 
-unwanted30:
+unwanted26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Z0
@@ -8929,13 +8742,13 @@ fewer24:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded32
+	JLE     folded28
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other33
+	JNE     other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold30:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VCMPPD    $0x06, Z8, Z6, K2
@@ -8958,12 +8771,12 @@ fold34:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold34
-	JMP       folded32
+	JNZ       fold30
+	JMP       folded28
 
-other33:
+other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
+fold31:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -8973,36 +8786,34 @@ fold36:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold36
-	JMP     folded32
+	JNZ     fold31
 
-folded32:
+folded28:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
 	VADDPD  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted37
+	JE      unwanted32
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(BX)
 
-unwanted37:
+unwanted32:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x13
-	JGE    over38
+	JGE    over33
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer39
+	JNE    fewer34
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9040,13 +8851,13 @@ over2:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded40
+	JLE     folded35
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other41
+	JNE     other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold42:
+fold37:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
 	VCMPPD       $0x06, Z20, Z18, K2
@@ -9085,12 +8896,12 @@ fold42:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold42
-	JMP          folded40
+	JNZ          fold37
+	JMP          folded35
 
-other41:
+other36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold44:
+fold38:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
@@ -9116,10 +8927,9 @@ fold44:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold44
-	JMP          folded40
+	JNZ          fold38
 
-folded40:
+folded35:
 	VPXORD  Z20, Z20, Z20
 	VADDPD  Z20, Z0, Z0
 	VADDPD  Z20, Z1, Z1
@@ -9156,7 +8966,7 @@ folded40:
 	VMOVUPD X11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted45
+	JE      unwanted39
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9164,15 +8974,15 @@ folded40:
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD X14, 128(DX)
 
-unwanted45:
+unwanted39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer39:
+fewer34:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer46
+	JNE  fewer40
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9205,13 +9015,13 @@ fewer39:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded47
+	JLE     folded41
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other48
+	JNE     other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold49:
+fold43:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
 	VCMPPD       $0x06, Z17, Z15, K2
@@ -9246,12 +9056,12 @@ fold49:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold49
-	JMP          folded47
+	JNZ          fold43
+	JMP          folded41
 
-other48:
+other42:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold51:
+fold44:
 	VMOVUPD      (BX), Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
@@ -9273,10 +9083,9 @@ fold51:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold51
-	JMP          folded47
+	JNZ          fold44
 
-folded47:
+folded41:
 	VPXORD  Z17, Z17, Z17
 	VADDPD  Z17, Z0, Z0
 	VADDPD  Z17, Z1, Z1
@@ -9305,7 +9114,7 @@ folded47:
 	VMOVUPD X8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted52
+	JE      unwanted45
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9313,15 +9122,15 @@ folded47:
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD X11, 128(DX)
 
-unwanted52:
+unwanted45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+fewer40:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer53
+	JNE  fewer46
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9351,13 +9160,13 @@ fewer46:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded54
+	JLE     folded47
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other55
+	JNE     other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold56:
+fold49:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -9388,12 +9197,12 @@ fold56:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold56
-	JMP          folded54
+	JNZ          fold49
+	JMP          folded47
 
-other55:
+other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold58:
+fold50:
 	VMOVUPD      (BX), Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
@@ -9411,10 +9220,9 @@ fold58:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold58
-	JMP          folded54
+	JNZ          fold50
 
-folded54:
+folded47:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -9437,7 +9245,7 @@ folded54:
 	VMOVUPD X5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted59
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9445,15 +9253,15 @@ folded54:
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD X8, 128(DX)
 
-unwanted59:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer53:
+fewer46:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer60
+	JNE  fewer52
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9479,13 +9287,13 @@ fewer53:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded61
+	JLE     folded53
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other62
+	JNE     other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold63:
+fold55:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
 	VCMPPD       $0x06, Z11, Z9, K2
@@ -9512,12 +9320,12 @@ fold63:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold63
-	JMP          folded61
+	JNZ          fold55
+	JMP          folded53
 
-other62:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold65:
+fold56:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
@@ -9531,10 +9339,9 @@ fold65:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold65
-	JMP          folded61
+	JNZ          fold56
 
-folded61:
+folded53:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -9550,7 +9357,7 @@ folded61:
 	VMOVUPD X2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted57
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9558,17 +9365,12 @@ folded61:
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD X5, 128(DX)
 
-unwanted66:
+unwanted57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer60:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer52:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -9585,13 +9387,13 @@ fewer60:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded68
+	JLE     folded59
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other69
+	JNE     other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold70:
+fold61:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VCMPPD    $0x06, Z8, Z6, K2
@@ -9614,12 +9416,12 @@ fold70:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold70
-	JMP       folded68
+	JNZ       fold61
+	JMP       folded59
 
-other69:
+other60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold72:
+fold62:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -9629,20 +9431,16 @@ fold72:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold72
-	JMP     folded68
+	JNZ     fold62
 
-folded68:
+folded59:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
 	VADDPD  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted73
+	JE      unwanted63
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9650,19 +9448,19 @@ folded68:
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD X2, 128(DX)
 
-unwanted73:
+unwanted63:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over33:
 	CMPQ   AX, $0x15
-	JGE    over74
+	JGE    over64
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer75
+	JNE    fewer65
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9700,13 +9498,13 @@ over38:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded76
+	JLE     folded66
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other77
+	JNE     other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold68:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
 	VCMPPD       $0x06, Z20, Z18, K2
@@ -9745,12 +9543,12 @@ fold78:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold78
-	JMP          folded76
+	JNZ          fold68
+	JMP          folded66
 
-other77:
+other67:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
+fold69:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
@@ -9776,10 +9574,9 @@ fold80:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
-	JMP          folded76
+	JNZ          fold69
 
-folded76:
+folded66:
 	VPXORD  Z20, Z20, Z20
 	VADDPD  Z20, Z0, Z0
 	VADDPD  Z20, Z1, Z1
@@ -9816,7 +9613,7 @@ folded76:
 	VMOVUPD Y11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted81
+	JE      unwanted70
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9824,15 +9621,15 @@ folded76:
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Y14, 128(DX)
 
-unwanted81:
+unwanted70:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer65:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer82
+	JNE  fewer71
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9865,13 +9662,13 @@ fewer75:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded83
+	JLE     folded72
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other84
+	JNE     other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
+fold74:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
 	VCMPPD       $0x06, Z17, Z15, K2
@@ -9906,12 +9703,12 @@ fold85:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold85
-	JMP          folded83
+	JNZ          fold74
+	JMP          folded72
 
-other84:
+other73:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold75:
 	VMOVUPD      (BX), Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
@@ -9933,10 +9730,9 @@ fold87:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold87
-	JMP          folded83
+	JNZ          fold75
 
-folded83:
+folded72:
 	VPXORD  Z17, Z17, Z17
 	VADDPD  Z17, Z0, Z0
 	VADDPD  Z17, Z1, Z1
@@ -9965,7 +9761,7 @@ folded83:
 	VMOVUPD Y8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted76
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9973,15 +9769,15 @@ folded83:
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Y11, 128(DX)
 
-unwanted88:
+unwanted76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer82:
+fewer71:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer89
+	JNE  fewer77
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10011,13 +9807,13 @@ fewer82:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded90
+	JLE     folded78
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other91
+	JNE     other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
+fold80:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -10048,12 +9844,12 @@ fold92:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold92
-	JMP          folded90
+	JNZ          fold80
+	JMP          folded78
 
-other91:
+other79:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold81:
 	VMOVUPD      (BX), Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
@@ -10071,10 +9867,9 @@ fold94:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold81
 
-folded90:
+folded78:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -10097,7 +9892,7 @@ folded90:
 	VMOVUPD Y5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted95
+	JE      unwanted82
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10105,15 +9900,15 @@ folded90:
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Y8, 128(DX)
 
-unwanted95:
+unwanted82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer89:
+fewer77:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer96
+	JNE  fewer83
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10139,13 +9934,13 @@ fewer89:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded97
+	JLE     folded84
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other98
+	JNE     other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold86:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
 	VCMPPD       $0x06, Z11, Z9, K2
@@ -10172,12 +9967,12 @@ fold99:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold99
-	JMP          folded97
+	JNZ          fold86
+	JMP          folded84
 
-other98:
+other85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold87:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
@@ -10191,10 +9986,9 @@ fold101:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold101
-	JMP          folded97
+	JNZ          fold87
 
-folded97:
+folded84:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -10210,7 +10004,7 @@ folded97:
 	VMOVUPD Y2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted88
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10218,17 +10012,12 @@ folded97:
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Y5, 128(DX)
 
-unwanted102:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer96:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer83:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -10245,13 +10034,13 @@ fewer96:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded104
+	JLE     folded90
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other105
+	JNE     other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold92:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VCMPPD    $0x06, Z8, Z6, K2
@@ -10274,12 +10063,12 @@ fold106:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold106
-	JMP       folded104
+	JNZ       fold92
+	JMP       folded90
 
-other105:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold93:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -10289,20 +10078,16 @@ fold108:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold108
-	JMP     folded104
+	JNZ     fold93
 
-folded104:
+folded90:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
 	VADDPD  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted109
+	JE      unwanted94
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10310,17 +10095,17 @@ folded104:
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Y2, 128(DX)
 
-unwanted109:
+unwanted94:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over64:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer110
+	JNE    fewer95
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10358,13 +10143,13 @@ over74:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded111
+	JLE     folded96
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other112
+	JNE     other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold98:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
 	VCMPPD       $0x06, Z20, Z18, K2
@@ -10403,12 +10188,12 @@ fold113:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold113
-	JMP          folded111
+	JNZ          fold98
+	JMP          folded96
 
-other112:
+other97:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold99:
 	VMOVUPD      (BX), Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
@@ -10434,10 +10219,9 @@ fold115:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
-	JMP          folded111
+	JNZ          fold99
 
-folded111:
+folded96:
 	VPXORD  Z20, Z20, Z20
 	VADDPD  Z20, Z0, Z0
 	VADDPD  Z20, Z1, Z1
@@ -10474,7 +10258,7 @@ folded111:
 	VMOVUPD Z11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted116
+	JE      unwanted100
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10482,15 +10266,15 @@ folded111:
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(DX)
 
-unwanted116:
+unwanted100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer110:
+fewer95:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer117
+	JNE  fewer101
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10523,13 +10307,13 @@ fewer110:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded118
+	JLE     folded102
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other119
+	JNE     other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
+fold104:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
 	VCMPPD       $0x06, Z17, Z15, K2
@@ -10564,12 +10348,12 @@ fold120:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold120
-	JMP          folded118
+	JNZ          fold104
+	JMP          folded102
 
-other119:
+other103:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold105:
 	VMOVUPD      (BX), Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
@@ -10591,10 +10375,9 @@ fold122:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
-	JMP          folded118
+	JNZ          fold105
 
-folded118:
+folded102:
 	VPXORD  Z17, Z17, Z17
 	VADDPD  Z17, Z0, Z0
 	VADDPD  Z17, Z1, Z1
@@ -10623,7 +10406,7 @@ folded118:
 	VMOVUPD Z8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted123
+	JE      unwanted106
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10631,15 +10414,15 @@ folded118:
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Z11, 128(DX)
 
-unwanted123:
+unwanted106:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer117:
+fewer101:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer124
+	JNE  fewer107
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10669,13 +10452,13 @@ fewer117:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded125
+	JLE     folded108
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other126
+	JNE     other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold110:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -10706,12 +10489,12 @@ fold127:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold127
-	JMP          folded125
+	JNZ          fold110
+	JMP          folded108
 
-other126:
+other109:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold111:
 	VMOVUPD      (BX), Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
@@ -10729,10 +10512,9 @@ fold129:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold129
-	JMP          folded125
+	JNZ          fold111
 
-folded125:
+folded108:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -10755,7 +10537,7 @@ folded125:
 	VMOVUPD Z5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted130
+	JE      unwanted112
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10763,15 +10545,15 @@ folded125:
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Z8, 128(DX)
 
-unwanted130:
+unwanted112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer124:
+fewer107:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer131
+	JNE  fewer113
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10797,13 +10579,13 @@ fewer124:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded132
+	JLE     folded114
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other133
+	JNE     other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
+fold116:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
 	VCMPPD       $0x06, Z11, Z9, K2
@@ -10830,12 +10612,12 @@ fold134:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold134
-	JMP          folded132
+	JNZ          fold116
+	JMP          folded114
 
-other133:
+other115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold117:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
@@ -10849,10 +10631,9 @@ fold136:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold136
-	JMP          folded132
+	JNZ          fold117
 
-folded132:
+folded114:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -10868,7 +10649,7 @@ folded132:
 	VMOVUPD Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted137
+	JE      unwanted118
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10876,17 +10657,12 @@ folded132:
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Z5, 128(DX)
 
-unwanted137:
+unwanted118:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer131:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer113:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -10903,13 +10679,13 @@ fewer131:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded139
+	JLE     folded120
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other140
+	JNE     other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold122:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VCMPPD    $0x06, Z8, Z6, K2
@@ -10932,12 +10708,12 @@ fold141:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold141
-	JMP       folded139
+	JNZ       fold122
+	JMP       folded120
 
-other140:
+other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold123:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -10947,20 +10723,16 @@ fold143:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold143
-	JMP     folded139
+	JNZ     fold123
 
-folded139:
+folded120:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
 	VADDPD  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted144
+	JE      unwanted124
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10968,19 +10740,19 @@ folded139:
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(DX)
 
-unwanted144:
+unwanted124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower145
+	JLE  narrower125
 	CMPQ AX, $0x10
-	JNE  over146
+	JNE  over126
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer147
+	JNE  fewer127
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11008,13 +10780,13 @@ narrower1:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded148
+	JLE     folded128
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other149
+	JNE     other129
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
+fold130:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -11043,12 +10815,12 @@ fold150:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold150
-	JMP          folded148
+	JNZ          fold130
+	JMP          folded128
 
-other149:
+other129:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold152:
+fold131:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX), Z11
@@ -11068,10 +10840,9 @@ fold152:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold152
-	JMP          folded148
+	JNZ          fold131
 
-folded148:
+folded128:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -11096,20 +10867,20 @@ folded148:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted153
+	JE      unwanted132
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 
-unwanted153:
+unwanted132:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer147:
+fewer127:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer154
+	JNE  fewer133
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11134,13 +10905,13 @@ fewer147:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded155
+	JLE     folded134
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other156
+	JNE     other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
+fold136:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
 	VCMPPD       $0x06, Z12, Z10, K2
@@ -11166,12 +10937,12 @@ fold157:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold157
-	JMP          folded155
+	JNZ          fold136
+	JMP          folded134
 
-other156:
+other135:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold137:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX), Z9
@@ -11188,10 +10959,9 @@ fold159:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold159
-	JMP          folded155
+	JNZ          fold137
 
-folded155:
+folded134:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -11211,20 +10981,20 @@ folded155:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted160
+	JE      unwanted138
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 
-unwanted160:
+unwanted138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer154:
+fewer133:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer161
+	JNE  fewer139
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11247,13 +11017,13 @@ fewer154:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded162
+	JLE     folded140
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other163
+	JNE     other141
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
+fold142:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
 	VCMPPD       $0x06, Z10, Z8, K2
@@ -11276,12 +11046,12 @@ fold164:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold164
-	JMP          folded162
+	JNZ          fold142
+	JMP          folded140
 
-other163:
+other141:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold143:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX), Z7
@@ -11295,10 +11065,9 @@ fold166:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold166
-	JMP          folded162
+	JNZ          fold143
 
-folded162:
+folded140:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -11314,20 +11083,20 @@ folded162:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted167
+	JE      unwanted144
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Z5, 64(BX)
 
-unwanted167:
+unwanted144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer161:
+fewer139:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer168
+	JNE  fewer145
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11347,13 +11116,13 @@ fewer161:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded169
+	JLE     folded146
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other170
+	JNE     other147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold171:
+fold148:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
 	VCMPPD       $0x06, Z8, Z6, K2
@@ -11373,12 +11142,12 @@ fold171:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold171
-	JMP          folded169
+	JNZ          fold148
+	JMP          folded146
 
-other170:
+other147:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
+fold149:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX), Z5
@@ -11389,10 +11158,9 @@ fold173:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold173
-	JMP          folded169
+	JNZ          fold149
 
-folded169:
+folded146:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -11403,20 +11171,17 @@ folded169:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted174
+	JE      unwanted150
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Z3, 64(BX)
 
-unwanted174:
+unwanted150:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer168:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer145:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Z0
@@ -11430,13 +11195,13 @@ fewer168:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded176
+	JLE     folded152
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other177
+	JNE     other153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold178:
+fold154:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -11453,12 +11218,12 @@ fold178:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold178
-	JMP       folded176
+	JNZ       fold154
+	JMP       folded152
 
-other177:
+other153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold180:
+fold155:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX), Z3
@@ -11466,34 +11231,32 @@ fold180:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold180
-	JMP     folded176
+	JNZ     fold155
 
-folded176:
+folded152:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted181
+	JE      unwanted156
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 
-unwanted181:
+unwanted156:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over146:
+over126:
 	CMPQ   AX, $0x0b
-	JGE    over182
+	JGE    over157
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer183
+	JNE    fewer158
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11526,13 +11289,13 @@ over146:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded184
+	JLE     folded159
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other185
+	JNE     other160
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold186:
+fold161:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -11561,12 +11324,12 @@ fold186:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold186
-	JMP          folded184
+	JNZ          fold161
+	JMP          folded159
 
-other185:
+other160:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold162:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX)(AX*1), X11
@@ -11586,10 +11349,9 @@ fold188:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold188
-	JMP          folded184
+	JNZ          fold162
 
-folded184:
+folded159:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -11617,22 +11379,22 @@ folded184:
 	VMOVUPD X7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted189
+	JE      unwanted163
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
 	VMOVUPD X9, 64(DX)
 
-unwanted189:
+unwanted163:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer183:
+fewer158:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer190
+	JNE  fewer164
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11661,13 +11423,13 @@ fewer183:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded191
+	JLE     folded165
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other192
+	JNE     other166
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold193:
+fold167:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
 	VCMPPD       $0x06, Z12, Z10, K2
@@ -11693,12 +11455,12 @@ fold193:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold193
-	JMP          folded191
+	JNZ          fold167
+	JMP          folded165
 
-other192:
+other166:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold168:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX)(AX*1), X9
@@ -11715,10 +11477,9 @@ fold195:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold195
-	JMP          folded191
+	JNZ          fold168
 
-folded191:
+folded165:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -11740,22 +11501,22 @@ folded191:
 	VMOVUPD X5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted196
+	JE      unwanted169
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD X7, 64(DX)
 
-unwanted196:
+unwanted169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer190:
+fewer164:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer197
+	JNE  fewer170
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11782,13 +11543,13 @@ fewer190:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded198
+	JLE     folded171
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other199
+	JNE     other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold200:
+fold173:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
 	VCMPPD       $0x06, Z10, Z8, K2
@@ -11811,12 +11572,12 @@ fold200:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold200
-	JMP          folded198
+	JNZ          fold173
+	JMP          folded171
 
-other199:
+other172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold202:
+fold174:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX)(AX*1), X7
@@ -11830,10 +11591,9 @@ fold202:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold202
-	JMP          folded198
+	JNZ          fold174
 
-folded198:
+folded171:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -11851,22 +11611,22 @@ folded198:
 	VMOVUPD X3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted203
+	JE      unwanted175
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
 	VMOVUPD X5, 64(DX)
 
-unwanted203:
+unwanted175:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer197:
+fewer170:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer204
+	JNE  fewer176
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11890,13 +11650,13 @@ fewer197:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded205
+	JLE     folded177
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other206
+	JNE     other178
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold207:
+fold179:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
 	VCMPPD       $0x06, Z8, Z6, K2
@@ -11916,12 +11676,12 @@ fold207:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold207
-	JMP          folded205
+	JNZ          fold179
+	JMP          folded177
 
-other206:
+other178:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold209:
+fold180:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX)(AX*1), X5
@@ -11932,10 +11692,9 @@ fold209:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold209
-	JMP          folded205
+	JNZ          fold180
 
-folded205:
+folded177:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -11948,24 +11707,19 @@ folded205:
 	VMOVUPD X1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted210
+	JE      unwanted181
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
 	VMOVUPD X3, 64(DX)
 
-unwanted210:
+unwanted181:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer204:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer176:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -11981,13 +11735,13 @@ fewer204:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded212
+	JLE     folded183
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other213
+	JNE     other184
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold214:
+fold185:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -12004,12 +11758,12 @@ fold214:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold214
-	JMP       folded212
+	JNZ       fold185
+	JMP       folded183
 
-other213:
+other184:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold216:
+fold186:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX)(AX*1), X3
@@ -12017,38 +11771,34 @@ fold216:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold216
-	JMP     folded212
+	JNZ     fold186
 
-folded212:
+folded183:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted217
+	JE      unwanted187
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD X1, 64(DX)
 
-unwanted217:
+unwanted187:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over182:
+over157:
 	CMPQ   AX, $0x0d
-	JGE    over218
+	JGE    over188
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer219
+	JNE    fewer189
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12081,13 +11831,13 @@ over182:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded220
+	JLE     folded190
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other221
+	JNE     other191
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold192:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -12116,12 +11866,12 @@ fold222:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold222
-	JMP          folded220
+	JNZ          fold192
+	JMP          folded190
 
-other221:
+other191:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold224:
+fold193:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX)(AX*1), Y11
@@ -12141,10 +11891,9 @@ fold224:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold224
-	JMP          folded220
+	JNZ          fold193
 
-folded220:
+folded190:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -12172,22 +11921,22 @@ folded220:
 	VMOVUPD Y7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted225
+	JE      unwanted194
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Y9, 64(DX)
 
-unwanted225:
+unwanted194:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer219:
+fewer189:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer226
+	JNE  fewer195
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12216,13 +11965,13 @@ fewer219:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded227
+	JLE     folded196
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other228
+	JNE     other197
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold229:
+fold198:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
 	VCMPPD       $0x06, Z12, Z10, K2
@@ -12248,12 +11997,12 @@ fold229:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold229
-	JMP          folded227
+	JNZ          fold198
+	JMP          folded196
 
-other228:
+other197:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold231:
+fold199:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX)(AX*1), Y9
@@ -12270,10 +12019,9 @@ fold231:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold231
-	JMP          folded227
+	JNZ          fold199
 
-folded227:
+folded196:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -12295,22 +12043,22 @@ folded227:
 	VMOVUPD Y5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted232
+	JE      unwanted200
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Y7, 64(DX)
 
-unwanted232:
+unwanted200:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer226:
+fewer195:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer233
+	JNE  fewer201
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12337,13 +12085,13 @@ fewer226:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded234
+	JLE     folded202
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other235
+	JNE     other203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold236:
+fold204:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
 	VCMPPD       $0x06, Z10, Z8, K2
@@ -12366,12 +12114,12 @@ fold236:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold236
-	JMP          folded234
+	JNZ          fold204
+	JMP          folded202
 
-other235:
+other203:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold238:
+fold205:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX)(AX*1), Y7
@@ -12385,10 +12133,9 @@ fold238:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold238
-	JMP          folded234
+	JNZ          fold205
 
-folded234:
+folded202:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -12406,22 +12153,22 @@ folded234:
 	VMOVUPD Y3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted239
+	JE      unwanted206
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Y5, 64(DX)
 
-unwanted239:
+unwanted206:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer233:
+fewer201:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer240
+	JNE  fewer207
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12445,13 +12192,13 @@ fewer233:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded241
+	JLE     folded208
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other242
+	JNE     other209
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold243:
+fold210:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
 	VCMPPD       $0x06, Z8, Z6, K2
@@ -12471,12 +12218,12 @@ fold243:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold243
-	JMP          folded241
+	JNZ          fold210
+	JMP          folded208
 
-other242:
+other209:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold245:
+fold211:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX)(AX*1), Y5
@@ -12487,10 +12234,9 @@ fold245:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold245
-	JMP          folded241
+	JNZ          fold211
 
-folded241:
+folded208:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -12503,24 +12249,19 @@ folded241:
 	VMOVUPD Y1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted246
+	JE      unwanted212
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Y3, 64(DX)
 
-unwanted246:
+unwanted212:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer240:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer207:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -12536,13 +12277,13 @@ fewer240:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded248
+	JLE     folded214
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other249
+	JNE     other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold250:
+fold216:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -12559,12 +12300,12 @@ fold250:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold250
-	JMP       folded248
+	JNZ       fold216
+	JMP       folded214
 
-other249:
+other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold252:
+fold217:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX)(AX*1), Y3
@@ -12572,36 +12313,32 @@ fold252:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold252
-	JMP     folded248
+	JNZ     fold217
 
-folded248:
+folded214:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted253
+	JE      unwanted218
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Y1, 64(DX)
 
-unwanted253:
+unwanted218:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over218:
+over188:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer254
+	JNE    fewer219
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12634,13 +12371,13 @@ over218:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded255
+	JLE     folded220
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other256
+	JNE     other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold257:
+fold222:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
 	VCMPPD       $0x06, Z14, Z12, K2
@@ -12669,12 +12406,12 @@ fold257:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold257
-	JMP          folded255
+	JNZ          fold222
+	JMP          folded220
 
-other256:
+other221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold259:
+fold223:
 	VMOVUPD      (BX), Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX)(AX*1), Z11
@@ -12694,10 +12431,9 @@ fold259:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold259
-	JMP          folded255
+	JNZ          fold223
 
-folded255:
+folded220:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -12725,22 +12461,22 @@ folded255:
 	VMOVUPD Z7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted260
+	JE      unwanted224
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(DX)
 
-unwanted260:
+unwanted224:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer254:
+fewer219:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer261
+	JNE  fewer225
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12769,13 +12505,13 @@ fewer254:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded262
+	JLE     folded226
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other263
+	JNE     other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold264:
+fold228:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
 	VCMPPD       $0x06, Z12, Z10, K2
@@ -12801,12 +12537,12 @@ fold264:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold264
-	JMP          folded262
+	JNZ          fold228
+	JMP          folded226
 
-other263:
+other227:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold266:
+fold229:
 	VMOVUPD      (BX), Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX)(AX*1), Z9
@@ -12823,10 +12559,9 @@ fold266:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold266
-	JMP          folded262
+	JNZ          fold229
 
-folded262:
+folded226:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -12848,22 +12583,22 @@ folded262:
 	VMOVUPD Z5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted267
+	JE      unwanted230
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(DX)
 
-unwanted267:
+unwanted230:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer261:
+fewer225:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer268
+	JNE  fewer231
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12890,13 +12625,13 @@ fewer261:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded269
+	JLE     folded232
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other270
+	JNE     other233
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold271:
+fold234:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
 	VCMPPD       $0x06, Z10, Z8, K2
@@ -12919,12 +12654,12 @@ fold271:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold271
-	JMP          folded269
+	JNZ          fold234
+	JMP          folded232
 
-other270:
+other233:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold273:
+fold235:
 	VMOVUPD      (BX), Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX)(AX*1), Z7
@@ -12938,10 +12673,9 @@ fold273:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold273
-	JMP          folded269
+	JNZ          fold235
 
-folded269:
+folded232:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -12959,22 +12693,22 @@ folded269:
 	VMOVUPD Z3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted274
+	JE      unwanted236
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Z5, 64(DX)
 
-unwanted274:
+unwanted236:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer268:
+fewer231:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer275
+	JNE  fewer237
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12998,13 +12732,13 @@ fewer268:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded276
+	JLE     folded238
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other277
+	JNE     other239
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold278:
+fold240:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
 	VCMPPD       $0x06, Z8, Z6, K2
@@ -13024,12 +12758,12 @@ fold278:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold278
-	JMP          folded276
+	JNZ          fold240
+	JMP          folded238
 
-other277:
+other239:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold280:
+fold241:
 	VMOVUPD      (BX), Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX)(AX*1), Z5
@@ -13040,10 +12774,9 @@ fold280:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold280
-	JMP          folded276
+	JNZ          fold241
 
-folded276:
+folded238:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -13056,24 +12789,19 @@ folded276:
 	VMOVUPD Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted281
+	JE      unwanted242
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Z3, 64(DX)
 
-unwanted281:
+unwanted242:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer275:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer237:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -13089,13 +12817,13 @@ fewer275:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded283
+	JLE     folded244
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other284
+	JNE     other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold285:
+fold246:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -13112,12 +12840,12 @@ fold285:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold285
-	JMP       folded283
+	JNZ       fold246
+	JMP       folded244
 
-other284:
+other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold287:
+fold247:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX)(AX*1), Z3
@@ -13125,36 +12853,32 @@ fold287:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold287
-	JMP     folded283
+	JNZ     fold247
 
-folded283:
+folded244:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted288
+	JE      unwanted248
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(DX)
 
-unwanted288:
+unwanted248:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower145:
+narrower125:
 	CMPQ AX, $0x08
-	JNE  over289
+	JNE  over249
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer290
+	JNE  fewer250
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13177,13 +12901,13 @@ narrower145:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded291
+	JLE     folded251
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other292
+	JNE     other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold293:
+fold253:
 	VMOVUPD          (BX), Z5
 	VMOVUPD          (DX), Z6
 	VCMPPD           $0x06, Z8, Z6, K2
@@ -13198,12 +12922,12 @@ fold293:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold293
-	JMP              folded291
+	JNZ              fold253
+	JMP              folded251
 
-other292:
+other252:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold295:
+fold254:
 	VMOVUPD          (BX), Z5
 	VADDPD           Z5, Z4, Z4
 	VFMADD231PD.BCST (DI), Z5, Z0
@@ -13213,10 +12937,9 @@ fold295:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold295
-	JMP              folded291
+	JNZ              fold254
 
-folded291:
+folded251:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -13232,19 +12955,19 @@ folded291:
 	VMOVUPD Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted296
+	JE      unwanted255
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 
-unwanted296:
+unwanted255:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer290:
+fewer250:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer297
+	JNE  fewer256
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13265,13 +12988,13 @@ fewer290:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded298
+	JLE     folded257
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other299
+	JNE     other258
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold300:
+fold259:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z5
 	VCMPPD           $0x06, Z7, Z5, K2
@@ -13285,12 +13008,12 @@ fold300:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold300
-	JMP              folded298
+	JNZ              fold259
+	JMP              folded257
 
-other299:
+other258:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold302:
+fold260:
 	VMOVUPD          (BX), Z4
 	VADDPD           Z4, Z3, Z3
 	VFMADD231PD.BCST (DI), Z4, Z0
@@ -13299,10 +13022,9 @@ fold302:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold302
-	JMP              folded298
+	JNZ              fold260
 
-folded298:
+folded257:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -13315,19 +13037,19 @@ folded298:
 	VMOVUPD Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted303
+	JE      unwanted261
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 
-unwanted303:
+unwanted261:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer297:
+fewer256:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer304
+	JNE  fewer262
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13347,13 +13069,13 @@ fewer297:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded305
+	JLE     folded263
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other306
+	JNE     other264
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold307:
+fold265:
 	VMOVUPD          (BX), Z3
 	VMOVUPD          (DX), Z4
 	VCMPPD           $0x06, Z6, Z4, K2
@@ -13366,12 +13088,12 @@ fold307:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold307
-	JMP              folded305
+	JNZ              fold265
+	JMP              folded263
 
-other306:
+other264:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold309:
+fold266:
 	VMOVUPD          (BX), Z3
 	VADDPD           Z3, Z2, Z2
 	VFMADD231PD.BCST (DI), Z3, Z0
@@ -13379,10 +13101,9 @@ fold309:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold309
-	JMP              folded305
+	JNZ              fold266
 
-folded305:
+folded263:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -13393,19 +13114,19 @@ folded305:
 	VMOVUPD Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted310
+	JE      unwanted267
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 
-unwanted310:
+unwanted267:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer304:
+fewer262:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer311
+	JNE  fewer268
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13423,13 +13144,13 @@ fewer304:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded312
+	JLE     folded269
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other313
+	JNE     other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold314:
+fold271:
 	VMOVUPD          (BX), Z2
 	VMOVUPD          (DX), Z3
 	VCMPPD           $0x06, Z5, Z3, K2
@@ -13441,22 +13162,21 @@ fold314:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold314
-	JMP              folded312
+	JNZ              fold271
+	JMP              folded269
 
-other313:
+other270:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold316:
+fold272:
 	VMOVUPD          (BX), Z2
 	VADDPD           Z2, Z1, Z1
 	VFMADD231PD.BCST (DI), Z2, Z0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold316
-	JMP              folded312
+	JNZ              fold272
 
-folded312:
+folded269:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -13464,19 +13184,16 @@ folded312:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted317
+	JE      unwanted273
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z1, (BX)
 
-unwanted317:
+unwanted273:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer311:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer268:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Z0
@@ -13489,13 +13206,13 @@ fewer311:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded319
+	JLE     folded275
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other320
+	JNE     other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold321:
+fold277:
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
 	VCMPPD    $0x06, Z4, Z2, K2
@@ -13506,41 +13223,39 @@ fold321:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold321
-	JMP       folded319
+	JNZ       fold277
+	JMP       folded275
 
-other320:
+other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold323:
+fold278:
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold323
-	JMP     folded319
+	JNZ     fold278
 
-folded319:
+folded275:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted324
+	JE      unwanted279
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 
-unwanted324:
+unwanted279:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over289:
+over249:
 	CMPQ AX, $0x04
-	JNE  over325
+	JNE  over280
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer326
+	JNE  fewer281
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13563,13 +13278,13 @@ over289:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded327
+	JLE     folded282
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other328
+	JNE     other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold329:
+fold284:
 	VMOVUPD          (BX), Y5
 	VMOVUPD          (DX), Y6
 	VCMPPD           $0x06, Y8, Y6, K2
@@ -13584,12 +13299,12 @@ fold329:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold329
-	JMP              folded327
+	JNZ              fold284
+	JMP              folded282
 
-other328:
+other283:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold331:
+fold285:
 	VMOVUPD          (BX), Y5
 	VADDPD           Y5, Y4, Y4
 	VFMADD231PD.BCST (DI), Y5, Y0
@@ -13599,10 +13314,9 @@ fold331:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold331
-	JMP              folded327
+	JNZ              fold285
 
-folded327:
+folded282:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -13618,19 +13332,19 @@ folded327:
 	VMOVUPD Y3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted332
+	JE      unwanted286
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y4, (BX)
 
-unwanted332:
+unwanted286:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer326:
+fewer281:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer333
+	JNE  fewer287
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13651,13 +13365,13 @@ fewer326:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded334
+	JLE     folded288
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other335
+	JNE     other289
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold336:
+fold290:
 	VMOVUPD          (BX), Y4
 	VMOVUPD          (DX), Y5
 	VCMPPD           $0x06, Y7, Y5, K2
@@ -13671,12 +13385,12 @@ fold336:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold336
-	JMP              folded334
+	JNZ              fold290
+	JMP              folded288
 
-other335:
+other289:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold338:
+fold291:
 	VMOVUPD          (BX), Y4
 	VADDPD           Y4, Y3, Y3
 	VFMADD231PD.BCST (DI), Y4, Y0
@@ -13685,10 +13399,9 @@ fold338:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold338
-	JMP              folded334
+	JNZ              fold291
 
-folded334:
+folded288:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -13701,19 +13414,19 @@ folded334:
 	VMOVUPD Y2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted339
+	JE      unwanted292
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y3, (BX)
 
-unwanted339:
+unwanted292:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer333:
+fewer287:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer340
+	JNE  fewer293
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13733,13 +13446,13 @@ fewer333:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded341
+	JLE     folded294
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other342
+	JNE     other295
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold343:
+fold296:
 	VMOVUPD          (BX), Y3
 	VMOVUPD          (DX), Y4
 	VCMPPD           $0x06, Y6, Y4, K2
@@ -13752,12 +13465,12 @@ fold343:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold343
-	JMP              folded341
+	JNZ              fold296
+	JMP              folded294
 
-other342:
+other295:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold345:
+fold297:
 	VMOVUPD          (BX), Y3
 	VADDPD           Y3, Y2, Y2
 	VFMADD231PD.BCST (DI), Y3, Y0
@@ -13765,10 +13478,9 @@ fold345:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold345
-	JMP              folded341
+	JNZ              fold297
 
-folded341:
+folded294:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -13779,19 +13491,19 @@ folded341:
 	VMOVUPD Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted346
+	JE      unwanted298
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y2, (BX)
 
-unwanted346:
+unwanted298:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer340:
+fewer293:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer347
+	JNE  fewer299
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13809,13 +13521,13 @@ fewer340:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded348
+	JLE     folded300
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other349
+	JNE     other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold350:
+fold302:
 	VMOVUPD          (BX), Y2
 	VMOVUPD          (DX), Y3
 	VCMPPD           $0x06, Y5, Y3, K2
@@ -13827,22 +13539,21 @@ fold350:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold350
-	JMP              folded348
+	JNZ              fold302
+	JMP              folded300
 
-other349:
+other301:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold352:
+fold303:
 	VMOVUPD          (BX), Y2
 	VADDPD           Y2, Y1, Y1
 	VFMADD231PD.BCST (DI), Y2, Y0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold352
-	JMP              folded348
+	JNZ              fold303
 
-folded348:
+folded300:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -13850,19 +13561,16 @@ folded348:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted353
+	JE      unwanted304
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y1, (BX)
 
-unwanted353:
+unwanted304:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer347:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer299:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Y0
@@ -13875,13 +13583,13 @@ fewer347:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded355
+	JLE     folded306
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other356
+	JNE     other307
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold357:
+fold308:
 	VMOVUPD   (BX), Y1
 	VMOVUPD   (DX), Y2
 	VCMPPD    $0x06, Y4, Y2, K2
@@ -13892,43 +13600,41 @@ fold357:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold357
-	JMP       folded355
+	JNZ       fold308
+	JMP       folded306
 
-other356:
+other307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold359:
+fold309:
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold359
-	JMP     folded355
+	JNZ     fold309
 
-folded355:
+folded306:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted360
+	JE      unwanted310
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 
-unwanted360:
+unwanted310:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over325:
+over280:
 	CMPQ   AX, $0x04
-	JLT    over361
+	JLT    over311
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer362
+	JNE    fewer312
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13961,13 +13667,13 @@ over325:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded363
+	JLE     folded313
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other364
+	JNE     other314
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold365:
+fold315:
 	VMOVUPD      (BX), Y10
 	VMOVUPD      (DX), Y12
 	VCMPPD       $0x06, Y14, Y12, K2
@@ -13996,12 +13702,12 @@ fold365:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold365
-	JMP          folded363
+	JNZ          fold315
+	JMP          folded313
 
-other364:
+other314:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold367:
+fold316:
 	VMOVUPD      (BX), Y10
 	VADDPD       Y10, Y8, Y8
 	VMOVUPD      32(BX)(AX*1), Y11
@@ -14021,10 +13727,9 @@ fold367:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold367
-	JMP          folded363
+	JNZ          fold316
 
-folded363:
+folded313:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -14052,22 +13757,22 @@ folded363:
 	VMOVUPD Y7, 32(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted368
+	JE      unwanted317
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y8, (BX)
 	VMOVUPD Y9, 32(DX)
 
-unwanted368:
+unwanted317:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer362:
+fewer312:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer369
+	JNE  fewer318
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14096,13 +13801,13 @@ fewer362:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded370
+	JLE     folded319
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other371
+	JNE     other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold372:
+fold321:
 	VMOVUPD      (BX), Y8
 	VMOVUPD      (DX), Y10
 	VCMPPD       $0x06, Y12, Y10, K2
@@ -14128,12 +13833,12 @@ fold372:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold372
-	JMP          folded370
+	JNZ          fold321
+	JMP          folded319
 
-other371:
+other320:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold374:
+fold322:
 	VMOVUPD      (BX), Y8
 	VADDPD       Y8, Y6, Y6
 	VMOVUPD      32(BX)(AX*1), Y9
@@ -14150,10 +13855,9 @@ fold374:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold374
-	JMP          folded370
+	JNZ          fold322
 
-folded370:
+folded319:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -14175,22 +13879,22 @@ folded370:
 	VMOVUPD Y5, 32(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted375
+	JE      unwanted323
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(DX)
 
-unwanted375:
+unwanted323:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer369:
+fewer318:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer376
+	JNE  fewer324
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14217,13 +13921,13 @@ fewer369:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded377
+	JLE     folded325
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other378
+	JNE     other326
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold379:
+fold327:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
 	VCMPPD       $0x06, Y10, Y8, K2
@@ -14246,12 +13950,12 @@ fold379:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold379
-	JMP          folded377
+	JNZ          fold327
+	JMP          folded325
 
-other378:
+other326:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold381:
+fold328:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX)(AX*1), Y7
@@ -14265,10 +13969,9 @@ fold381:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold381
-	JMP          folded377
+	JNZ          fold328
 
-folded377:
+folded325:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -14286,22 +13989,22 @@ folded377:
 	VMOVUPD Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted382
+	JE      unwanted329
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, 32(DX)
 
-unwanted382:
+unwanted329:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer376:
+fewer324:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer383
+	JNE  fewer330
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14325,13 +14028,13 @@ fewer376:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded384
+	JLE     folded331
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other385
+	JNE     other332
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold386:
+fold333:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
 	VCMPPD       $0x06, Y8, Y6, K2
@@ -14351,12 +14054,12 @@ fold386:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold386
-	JMP          folded384
+	JNZ          fold333
+	JMP          folded331
 
-other385:
+other332:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold388:
+fold334:
 	VMOVUPD      (BX), Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX)(AX*1), Y5
@@ -14367,10 +14070,9 @@ fold388:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold388
-	JMP          folded384
+	JNZ          fold334
 
-folded384:
+folded331:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -14383,24 +14085,19 @@ folded384:
 	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted389
+	JE      unwanted335
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y2, (BX)
 	VMOVUPD Y3, 32(DX)
 
-unwanted389:
+unwanted335:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer383:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer330:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -14416,13 +14113,13 @@ fewer383:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded391
+	JLE     folded337
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other392
+	JNE     other338
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold393:
+fold339:
 	VMOVUPD   (BX), Y2
 	VMOVUPD   (DX), Y4
 	VCMPPD    $0x06, Y6, Y4, K2
@@ -14439,12 +14136,12 @@ fold393:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold393
-	JMP       folded391
+	JNZ       fold339
+	JMP       folded337
 
-other392:
+other338:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold395:
+fold340:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX)(AX*1), Y3
@@ -14452,36 +14149,32 @@ fold395:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold395
-	JMP     folded391
+	JNZ     fold340
 
-folded391:
+folded337:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted396
+	JE      unwanted341
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(DX)
 
-unwanted396:
+unwanted341:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over361:
+over311:
 	CMPQ AX, $0x02
-	JNE  over397
+	JNE  over342
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer398
+	JNE  fewer343
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14504,13 +14197,13 @@ over361:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded399
+	JLE     folded344
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other400
+	JNE     other345
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold401:
+fold346:
 	VMOVUPD          (BX), X5
 	VMOVUPD          (DX), X6
 	VCMPPD           $0x06, X8, X6, K2
@@ -14525,12 +14218,12 @@ fold401:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold401
-	JMP              folded399
+	JNZ              fold346
+	JMP              folded344
 
-other400:
+other345:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold403:
+fold347:
 	VMOVUPD          (BX), X5
 	VADDPD           X5, X4, X4
 	VFMADD231PD.BCST (DI), X5, X0
@@ -14540,10 +14233,9 @@ fold403:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold403
-	JMP              folded399
+	JNZ              fold347
 
-folded399:
+folded344:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -14559,19 +14251,19 @@ folded399:
 	VMOVUPD X3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted404
+	JE      unwanted348
 	MOVQ    db+32(FP), BX
 	VMOVUPD X4, (BX)
 
-unwanted404:
+unwanted348:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer398:
+fewer343:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer405
+	JNE  fewer349
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14592,13 +14284,13 @@ fewer398:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded406
+	JLE     folded350
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other407
+	JNE     other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold408:
+fold352:
 	VMOVUPD          (BX), X4
 	VMOVUPD          (DX), X5
 	VCMPPD           $0x06, X7, X5, K2
@@ -14612,12 +14304,12 @@ fold408:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold408
-	JMP              folded406
+	JNZ              fold352
+	JMP              folded350
 
-other407:
+other351:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold410:
+fold353:
 	VMOVUPD          (BX), X4
 	VADDPD           X4, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
@@ -14626,10 +14318,9 @@ fold410:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold410
-	JMP              folded406
+	JNZ              fold353
 
-folded406:
+folded350:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -14642,19 +14333,19 @@ folded406:
 	VMOVUPD X2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted411
+	JE      unwanted354
 	MOVQ    db+32(FP), BX
 	VMOVUPD X3, (BX)
 
-unwanted411:
+unwanted354:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer405:
+fewer349:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer412
+	JNE  fewer355
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14674,13 +14365,13 @@ fewer405:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded413
+	JLE     folded356
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other414
+	JNE     other357
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold415:
+fold358:
 	VMOVUPD          (BX), X3
 	VMOVUPD          (DX), X4
 	VCMPPD           $0x06, X6, X4, K2
@@ -14693,12 +14384,12 @@ fold415:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold415
-	JMP              folded413
+	JNZ              fold358
+	JMP              folded356
 
-other414:
+other357:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold417:
+fold359:
 	VMOVUPD          (BX), X3
 	VADDPD           X3, X2, X2
 	VFMADD231PD.BCST (DI), X3, X0
@@ -14706,10 +14397,9 @@ fold417:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold417
-	JMP              folded413
+	JNZ              fold359
 
-folded413:
+folded356:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -14720,19 +14410,19 @@ folded413:
 	VMOVUPD X1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted418
+	JE      unwanted360
 	MOVQ    db+32(FP), BX
 	VMOVUPD X2, (BX)
 
-unwanted418:
+unwanted360:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer412:
+fewer355:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer419
+	JNE  fewer361
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14750,13 +14440,13 @@ fewer412:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded420
+	JLE     folded362
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other421
+	JNE     other363
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold422:
+fold364:
 	VMOVUPD          (BX), X2
 	VMOVUPD          (DX), X3
 	VCMPPD           $0x06, X5, X3, K2
@@ -14768,22 +14458,21 @@ fold422:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold422
-	JMP              folded420
+	JNZ              fold364
+	JMP              folded362
 
-other421:
+other363:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold424:
+fold365:
 	VMOVUPD          (BX), X2
 	VADDPD           X2, X1, X1
 	VFMADD231PD.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold424
-	JMP              folded420
+	JNZ              fold365
 
-folded420:
+folded362:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -14791,19 +14480,16 @@ folded420:
 	VMOVUPD X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted425
+	JE      unwanted366
 	MOVQ    db+32(FP), BX
 	VMOVUPD X1, (BX)
 
-unwanted425:
+unwanted366:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer419:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer361:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), X0
@@ -14816,13 +14502,13 @@ fewer419:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded427
+	JLE     folded368
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other428
+	JNE     other369
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold429:
+fold370:
 	VMOVUPD   (BX), X1
 	VMOVUPD   (DX), X2
 	VCMPPD    $0x06, X4, X2, K2
@@ -14833,43 +14519,41 @@ fold429:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold429
-	JMP       folded427
+	JNZ       fold370
+	JMP       folded368
 
-other428:
+other369:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold431:
+fold371:
 	VMOVUPD (BX), X1
 	VADDPD  X1, X0, X0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold431
-	JMP     folded427
+	JNZ     fold371
 
-folded427:
+folded368:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted432
+	JE      unwanted372
 	MOVQ    db+32(FP), BX
 	VMOVUPD X0, (BX)
 
-unwanted432:
+unwanted372:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over397:
+over342:
 	CMPQ   AX, $0x02
-	JLT    over433
+	JLT    over373
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer434
+	JNE    fewer374
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14902,13 +14586,13 @@ over397:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded435
+	JLE     folded375
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other436
+	JNE     other376
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold437:
+fold377:
 	VMOVUPD      (BX), X10
 	VMOVUPD      (DX), X12
 	VCMPPD       $0x06, X14, X12, K2
@@ -14937,12 +14621,12 @@ fold437:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold437
-	JMP          folded435
+	JNZ          fold377
+	JMP          folded375
 
-other436:
+other376:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold439:
+fold378:
 	VMOVUPD      (BX), X10
 	VADDPD       X10, X8, X8
 	VMOVUPD      16(BX)(AX*1), X11
@@ -14962,10 +14646,9 @@ fold439:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold439
-	JMP          folded435
+	JNZ          fold378
 
-folded435:
+folded375:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -14993,22 +14676,22 @@ folded435:
 	VMOVUPD X7, 16(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted440
+	JE      unwanted379
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X8, (BX)
 	VMOVUPD X9, 16(DX)
 
-unwanted440:
+unwanted379:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer434:
+fewer374:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer441
+	JNE  fewer380
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -15037,13 +14720,13 @@ fewer434:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded442
+	JLE     folded381
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other443
+	JNE     other382
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold444:
+fold383:
 	VMOVUPD      (BX), X8
 	VMOVUPD      (DX), X10
 	VCMPPD       $0x06, X12, X10, K2
@@ -15069,12 +14752,12 @@ fold444:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold444
-	JMP          folded442
+	JNZ          fold383
+	JMP          folded381
 
-other443:
+other382:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold446:
+fold384:
 	VMOVUPD      (BX), X8
 	VADDPD       X8, X6, X6
 	VMOVUPD      16(BX)(AX*1), X9
@@ -15091,10 +14774,9 @@ fold446:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold446
-	JMP          folded442
+	JNZ          fold384
 
-folded442:
+folded381:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -15116,22 +14798,22 @@ folded442:
 	VMOVUPD X5, 16(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted447
+	JE      unwanted385
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X6, (BX)
 	VMOVUPD X7, 16(DX)
 
-unwanted447:
+unwanted385:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer441:
+fewer380:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer448
+	JNE  fewer386
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -15158,13 +14840,13 @@ fewer441:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded449
+	JLE     folded387
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other450
+	JNE     other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold451:
+fold389:
 	VMOVUPD      (BX), X6
 	VMOVUPD      (DX), X8
 	VCMPPD       $0x06, X10, X8, K2
@@ -15187,12 +14869,12 @@ fold451:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold451
-	JMP          folded449
+	JNZ          fold389
+	JMP          folded387
 
-other450:
+other388:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold453:
+fold390:
 	VMOVUPD      (BX), X6
 	VADDPD       X6, X4, X4
 	VMOVUPD      16(BX)(AX*1), X7
@@ -15206,10 +14888,9 @@ fold453:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold453
-	JMP          folded449
+	JNZ          fold390
 
-folded449:
+folded387:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -15227,22 +14908,22 @@ folded449:
 	VMOVUPD X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted454
+	JE      unwanted391
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X4, (BX)
 	VMOVUPD X5, 16(DX)
 
-unwanted454:
+unwanted391:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer448:
+fewer386:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer455
+	JNE  fewer392
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -15266,13 +14947,13 @@ fewer448:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded456
+	JLE     folded393
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other457
+	JNE     other394
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold458:
+fold395:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
 	VCMPPD       $0x06, X8, X6, K2
@@ -15292,12 +14973,12 @@ fold458:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold458
-	JMP          folded456
+	JNZ          fold395
+	JMP          folded393
 
-other457:
+other394:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold460:
+fold396:
 	VMOVUPD      (BX), X4
 	VADDPD       X4, X2, X2
 	VMOVUPD      16(BX)(AX*1), X5
@@ -15308,10 +14989,9 @@ fold460:
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold460
-	JMP          folded456
+	JNZ          fold396
 
-folded456:
+folded393:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -15324,24 +15004,19 @@ folded456:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted461
+	JE      unwanted397
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X2, (BX)
 	VMOVUPD X3, 16(DX)
 
-unwanted461:
+unwanted397:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer455:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer392:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -15357,13 +15032,13 @@ fewer455:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded463
+	JLE     folded399
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other464
+	JNE     other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold465:
+fold401:
 	VMOVUPD   (BX), X2
 	VMOVUPD   (DX), X4
 	VCMPPD    $0x06, X6, X4, K2
@@ -15380,12 +15055,12 @@ fold465:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold465
-	JMP       folded463
+	JNZ       fold401
+	JMP       folded399
 
-other464:
+other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold467:
+fold402:
 	VMOVUPD (BX), X2
 	VADDPD  X2, X0, X0
 	VMOVUPD 16(BX)(AX*1), X3
@@ -15393,34 +15068,30 @@ fold467:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold467
-	JMP     folded463
+	JNZ     fold402
 
-folded463:
+folded399:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted468
+	JE      unwanted403
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
 
-unwanted468:
+unwanted403:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over433:
+over373:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer469
+	JNE  fewer404
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -15443,13 +15114,13 @@ over433:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded470
+	JLE    folded405
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other471
+	JNE    other406
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold472:
+fold407:
 	VMOVSD           (BX), X5
 	VMOVSD           (DX), X6
 	VCMPPD           $0x06, X8, X6, K2
@@ -15464,12 +15135,12 @@ fold472:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold472
-	JMP              folded470
+	JNZ              fold407
+	JMP              folded405
 
-other471:
+other406:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold474:
+fold408:
 	VMOVSD           (BX), X5
 	VADDPD           X5, X4, X4
 	VFMADD231PD.BCST (DI), X5, X0
@@ -15479,10 +15150,9 @@ fold474:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold474
-	JMP              folded470
+	JNZ              fold408
 
-folded470:
+folded405:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -15498,19 +15168,19 @@ folded470:
 	VMOVSD X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted475
+	JE     unwanted409
 	MOVQ   db+32(FP), BX
 	VMOVSD X4, (BX)
 
-unwanted475:
+unwanted409:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer469:
+fewer404:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer476
+	JNE  fewer410
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -15531,13 +15201,13 @@ fewer469:
 	MOVQ   n+112(FP), R9
 	VPXORD Z7, Z7, Z7
 	TESTQ  R9, R9
-	JLE    folded477
+	JLE    folded411
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other478
+	JNE    other412
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold479:
+fold413:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X5
 	VCMPPD           $0x06, X7, X5, K2
@@ -15551,12 +15221,12 @@ fold479:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold479
-	JMP              folded477
+	JNZ              fold413
+	JMP              folded411
 
-other478:
+other412:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold481:
+fold414:
 	VMOVSD           (BX), X4
 	VADDPD           X4, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
@@ -15565,10 +15235,9 @@ fold481:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold481
-	JMP              folded477
+	JNZ              fold414
 
-folded477:
+folded411:
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -15581,19 +15250,19 @@ folded477:
 	VMOVSD X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted482
+	JE     unwanted415
 	MOVQ   db+32(FP), BX
 	VMOVSD X3, (BX)
 
-unwanted482:
+unwanted415:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer476:
+fewer410:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer483
+	JNE  fewer416
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -15613,13 +15282,13 @@ fewer476:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded484
+	JLE    folded417
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other485
+	JNE    other418
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold486:
+fold419:
 	VMOVSD           (BX), X3
 	VMOVSD           (DX), X4
 	VCMPPD           $0x06, X6, X4, K2
@@ -15632,12 +15301,12 @@ fold486:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold486
-	JMP              folded484
+	JNZ              fold419
+	JMP              folded417
 
-other485:
+other418:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold488:
+fold420:
 	VMOVSD           (BX), X3
 	VADDPD           X3, X2, X2
 	VFMADD231PD.BCST (DI), X3, X0
@@ -15645,10 +15314,9 @@ fold488:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold488
-	JMP              folded484
+	JNZ              fold420
 
-folded484:
+folded417:
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -15659,19 +15327,19 @@ folded484:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted489
+	JE     unwanted421
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted489:
+unwanted421:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer483:
+fewer416:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer490
+	JNE  fewer422
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -15689,13 +15357,13 @@ fewer483:
 	MOVQ   n+112(FP), R9
 	VPXORD Z5, Z5, Z5
 	TESTQ  R9, R9
-	JLE    folded491
+	JLE    folded423
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other492
+	JNE    other424
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold493:
+fold425:
 	VMOVSD           (BX), X2
 	VMOVSD           (DX), X3
 	VCMPPD           $0x06, X5, X3, K2
@@ -15707,22 +15375,21 @@ fold493:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold493
-	JMP              folded491
+	JNZ              fold425
+	JMP              folded423
 
-other492:
+other424:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold495:
+fold426:
 	VMOVSD           (BX), X2
 	VADDPD           X2, X1, X1
 	VFMADD231PD.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold495
-	JMP              folded491
+	JNZ              fold426
 
-folded491:
+folded423:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -15730,19 +15397,16 @@ folded491:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted496
+	JE     unwanted427
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted496:
+unwanted427:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer490:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer422:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSD (BX), X0
@@ -15755,13 +15419,13 @@ fewer490:
 	MOVQ   n+112(FP), R9
 	VPXORD Z4, Z4, Z4
 	TESTQ  R9, R9
-	JLE    folded498
+	JLE    folded429
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other499
+	JNE    other430
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold500:
+fold431:
 	VMOVSD    (BX), X1
 	VMOVSD    (DX), X2
 	VCMPPD    $0x06, X4, X2, K2
@@ -15772,31 +15436,29 @@ fold500:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold500
-	JMP       folded498
+	JNZ       fold431
+	JMP       folded429
 
-other499:
+other430:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold502:
+fold432:
 	VMOVSD (BX), X1
 	VADDPD X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold502
-	JMP    folded498
+	JNZ    fold432
 
-folded498:
+folded429:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted503
+	JE     unwanted433
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted503:
+unwanted433:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -19089,27 +18751,27 @@ stored387:
 	JMP    end2
 
 other3:
-block389:
+block388:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk390:
+chunk389:
 	CMPQ BX, $0x10
-	JLT  last391
+	JLT  last390
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept394
+	JE     kept393
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready395
+	JMP    ready394
 
-kept394:
+kept393:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z2
@@ -19120,8 +18782,8 @@ kept394:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Z4
 
-ready395:
-again393:
+ready394:
+again392:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -19134,7 +18796,7 @@ again393:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole396
+	JGE    whole395
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -19151,7 +18813,7 @@ again393:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole396:
+whole395:
 	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R8), Z5, Z3
@@ -19159,7 +18821,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z2, Z2
 	VFMADD231PS.BCST (R8), Z6, Z3
@@ -19167,7 +18829,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z2, Z2
 	VFMADD231PS.BCST (R8), Z7, Z3
@@ -19175,7 +18837,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z2, Z2
 	VFMADD231PS.BCST (R8), Z8, Z3
@@ -19183,7 +18845,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z2, Z2
 	VFMADD231PS.BCST (R8), Z9, Z3
@@ -19191,7 +18853,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z2, Z2
 	VFMADD231PS.BCST (R8), Z10, Z3
@@ -19199,7 +18861,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z2, Z2
 	VFMADD231PS.BCST (R8), Z11, Z3
@@ -19207,7 +18869,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z2, Z2
 	VFMADD231PS.BCST (R8), Z12, Z3
@@ -19215,7 +18877,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z2, Z2
 	VFMADD231PS.BCST (R8), Z13, Z3
@@ -19223,7 +18885,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z2, Z2
 	VFMADD231PS.BCST (R8), Z14, Z3
@@ -19231,7 +18893,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z2, Z2
 	VFMADD231PS.BCST (R8), Z15, Z3
@@ -19239,7 +18901,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z2, Z2
 	VFMADD231PS.BCST (R8), Z16, Z3
@@ -19247,7 +18909,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z2, Z2
 	VFMADD231PS.BCST (R8), Z17, Z3
@@ -19255,7 +18917,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z2, Z2
 	VFMADD231PS.BCST (R8), Z18, Z3
@@ -19263,7 +18925,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z19
 	VADDPS           Z19, Z2, Z2
 	VFMADD231PS.BCST (R8), Z19, Z3
@@ -19271,7 +18933,7 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded397
+	JLE              folded396
 	VMOVUPS          (CX), Z20
 	VADDPS           Z20, Z2, Z2
 	VFMADD231PS.BCST (R8), Z20, Z3
@@ -19279,15 +18941,15 @@ whole396:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded397:
+folded396:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some398
+	JGE  some397
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some398:
+some397:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19390,7 +19052,7 @@ some398:
 	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some416
+	JGE              some415
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -19413,64 +19075,64 @@ some398:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored418
+	JLE              stored417
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored418
+	JLE              stored417
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored418
+	JLE              stored417
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored418
+	JLE              stored417
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored418:
+stored417:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -19479,9 +19141,9 @@ stored418:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again393
+	JGE    again392
 
-some416:
+some415:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -19497,32 +19159,32 @@ some416:
 	VMOVUPS Z4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some419
+	JGE     some418
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some419:
+some418:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk390
-	JMP  turned392
+	JGE  chunk389
+	JMP  turned391
 
-last391:
+last390:
 	CMPQ BX, $0x08
-	JNE  partly420
+	JNE  partly419
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept422
+	JE     kept421
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready423
+	JMP    ready422
 
-kept422:
+kept421:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -19533,8 +19195,8 @@ kept422:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y4
 
-ready423:
-again421:
+ready422:
+again420:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -19547,7 +19209,7 @@ again421:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole424
+	JGE    whole423
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -19564,7 +19226,7 @@ again421:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole424:
+whole423:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y2, Y2
 	VFMADD231PS.BCST (R8), Y5, Y3
@@ -19572,7 +19234,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y2, Y2
 	VFMADD231PS.BCST (R8), Y6, Y3
@@ -19580,7 +19242,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y2, Y2
 	VFMADD231PS.BCST (R8), Y7, Y3
@@ -19588,7 +19250,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y3
@@ -19596,7 +19258,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y3
@@ -19604,7 +19266,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y3
@@ -19612,7 +19274,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y3
@@ -19620,7 +19282,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y3
@@ -19628,7 +19290,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y3
@@ -19636,7 +19298,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y3
@@ -19644,7 +19306,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y3
@@ -19652,7 +19314,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y2, Y2
 	VFMADD231PS.BCST (R8), Y16, Y3
@@ -19660,7 +19322,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y2, Y2
 	VFMADD231PS.BCST (R8), Y17, Y3
@@ -19668,7 +19330,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y2, Y2
 	VFMADD231PS.BCST (R8), Y18, Y3
@@ -19676,7 +19338,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y19
 	VADDPS           Y19, Y2, Y2
 	VFMADD231PS.BCST (R8), Y19, Y3
@@ -19684,7 +19346,7 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded425
+	JLE              folded424
 	VMOVUPS          (CX), Y20
 	VADDPS           Y20, Y2, Y2
 	VFMADD231PS.BCST (R8), Y20, Y3
@@ -19692,15 +19354,15 @@ whole424:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded425:
+folded424:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some426
+	JGE  some425
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some426:
+some425:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -19755,7 +19417,7 @@ some426:
 	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some436
+	JGE              some435
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -19778,64 +19440,64 @@ some426:
 	VUNPCKLPD        Z7, Z8, Z8
 	VMOVSD           X6, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored438
+	JLE              stored437
 	VMOVSD           X10, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored438
+	JLE              stored437
 	VMOVSD           X8, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored438
+	JLE              stored437
 	VMOVSD           X9, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x01, Z6, X7
 	VMOVSD           X7, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x01, Z10, X7
 	VMOVSD           X7, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x01, Z8, X7
 	VMOVSD           X7, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x01, Z9, X7
 	VMOVSD           X7, (DX)(R9*1)
 	CMPQ             CX, $0x08
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x02, Z6, X7
 	VMOVSD           X7, (R10)
 	CMPQ             CX, $0x09
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x02, Z10, X7
 	VMOVSD           X7, (R10)(SI*1)
 	CMPQ             CX, $0x0a
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x02, Z8, X7
 	VMOVSD           X7, (R10)(SI*2)
 	CMPQ             CX, $0x0b
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x02, Z9, X7
 	VMOVSD           X7, (R10)(DI*1)
 	CMPQ             CX, $0x0c
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x03, Z6, X7
 	VMOVSD           X7, (R10)(SI*4)
 	CMPQ             CX, $0x0d
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x03, Z10, X7
 	VMOVSD           X7, (R10)(R8*1)
 	CMPQ             CX, $0x0e
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x03, Z8, X7
 	VMOVSD           X7, (R10)(DI*2)
 	CMPQ             CX, $0x0f
-	JLE              stored438
+	JLE              stored437
 	VEXTRACTF32X4    $0x03, Z9, X7
 	VMOVSD           X7, (R10)(R9*1)
 
-stored438:
+stored437:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -19844,9 +19506,9 @@ stored438:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again421
+	JGE    again420
 
-some436:
+some435:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -19862,15 +19524,15 @@ some436:
 	VMOVUPS Y4, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some439
+	JGE     some438
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some439:
-	JMP turned392
+some438:
+	JMP turned391
 
-partly420:
+partly419:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -19880,13 +19542,13 @@ partly420:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept441
+	JE     kept440
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready442
+	JMP    ready441
 
-kept441:
+kept440:
 	MOVQ      db+32(FP), CX
 	ADDQ      AX, CX
 	VMOVUPS.Z (CX), K1, Z2
@@ -19897,8 +19559,8 @@ kept441:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
 
-ready442:
-again440:
+ready441:
+again439:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -19911,7 +19573,7 @@ again440:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole443
+	JGE    whole442
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -19928,7 +19590,7 @@ again440:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole443:
+whole442:
 	VMOVUPS.Z        (CX), K1, Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R8), Z5, Z3
@@ -19936,7 +19598,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z6
 	VADDPS           Z6, Z2, Z2
 	VFMADD231PS.BCST (R8), Z6, Z3
@@ -19944,7 +19606,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z7
 	VADDPS           Z7, Z2, Z2
 	VFMADD231PS.BCST (R8), Z7, Z3
@@ -19952,7 +19614,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z8
 	VADDPS           Z8, Z2, Z2
 	VFMADD231PS.BCST (R8), Z8, Z3
@@ -19960,7 +19622,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z9
 	VADDPS           Z9, Z2, Z2
 	VFMADD231PS.BCST (R8), Z9, Z3
@@ -19968,7 +19630,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z10
 	VADDPS           Z10, Z2, Z2
 	VFMADD231PS.BCST (R8), Z10, Z3
@@ -19976,7 +19638,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z11
 	VADDPS           Z11, Z2, Z2
 	VFMADD231PS.BCST (R8), Z11, Z3
@@ -19984,7 +19646,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z12
 	VADDPS           Z12, Z2, Z2
 	VFMADD231PS.BCST (R8), Z12, Z3
@@ -19992,7 +19654,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z13
 	VADDPS           Z13, Z2, Z2
 	VFMADD231PS.BCST (R8), Z13, Z3
@@ -20000,7 +19662,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z14
 	VADDPS           Z14, Z2, Z2
 	VFMADD231PS.BCST (R8), Z14, Z3
@@ -20008,7 +19670,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z15
 	VADDPS           Z15, Z2, Z2
 	VFMADD231PS.BCST (R8), Z15, Z3
@@ -20016,7 +19678,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z16
 	VADDPS           Z16, Z2, Z2
 	VFMADD231PS.BCST (R8), Z16, Z3
@@ -20024,7 +19686,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z17
 	VADDPS           Z17, Z2, Z2
 	VFMADD231PS.BCST (R8), Z17, Z3
@@ -20032,7 +19694,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z18
 	VADDPS           Z18, Z2, Z2
 	VFMADD231PS.BCST (R8), Z18, Z3
@@ -20040,7 +19702,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z19
 	VADDPS           Z19, Z2, Z2
 	VFMADD231PS.BCST (R8), Z19, Z3
@@ -20048,7 +19710,7 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded444
+	JLE              folded443
 	VMOVUPS.Z        (CX), K1, Z20
 	VADDPS           Z20, Z2, Z2
 	VFMADD231PS.BCST (R8), Z20, Z3
@@ -20056,15 +19718,15 @@ whole443:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded444:
+folded443:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some445
+	JGE  some444
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some445:
+some444:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -20136,70 +19798,70 @@ some445:
 	VFMADD231PS.BCST (CX), Z5, Z0
 	VFMADD231PS.BCST (CX)(DX*1), Z5, Z1
 	CMPQ             BX, $0x01
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 4(CX), Z8, Z0
 	VFMADD231PS.BCST 4(CX)(DX*1), Z8, Z1
 	CMPQ             BX, $0x02
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 8(CX), Z20, Z0
 	VFMADD231PS.BCST 8(CX)(DX*1), Z20, Z1
 	CMPQ             BX, $0x03
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 12(CX), Z7, Z0
 	VFMADD231PS.BCST 12(CX)(DX*1), Z7, Z1
 	CMPQ             BX, $0x04
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 16(CX), Z17, Z0
 	VFMADD231PS.BCST 16(CX)(DX*1), Z17, Z1
 	CMPQ             BX, $0x05
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 20(CX), Z13, Z0
 	VFMADD231PS.BCST 20(CX)(DX*1), Z13, Z1
 	CMPQ             BX, $0x06
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 24(CX), Z16, Z0
 	VFMADD231PS.BCST 24(CX)(DX*1), Z16, Z1
 	CMPQ             BX, $0x07
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 28(CX), Z6, Z0
 	VFMADD231PS.BCST 28(CX)(DX*1), Z6, Z1
 	CMPQ             BX, $0x08
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 32(CX), Z22, Z0
 	VFMADD231PS.BCST 32(CX)(DX*1), Z22, Z1
 	CMPQ             BX, $0x09
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 36(CX), Z11, Z0
 	VFMADD231PS.BCST 36(CX)(DX*1), Z11, Z1
 	CMPQ             BX, $0x0a
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 40(CX), Z14, Z0
 	VFMADD231PS.BCST 40(CX)(DX*1), Z14, Z1
 	CMPQ             BX, $0x0b
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 44(CX), Z10, Z0
 	VFMADD231PS.BCST 44(CX)(DX*1), Z10, Z1
 	CMPQ             BX, $0x0c
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 48(CX), Z15, Z0
 	VFMADD231PS.BCST 48(CX)(DX*1), Z15, Z1
 	CMPQ             BX, $0x0d
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 52(CX), Z12, Z0
 	VFMADD231PS.BCST 52(CX)(DX*1), Z12, Z1
 	CMPQ             BX, $0x0e
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 56(CX), Z19, Z0
 	VFMADD231PS.BCST 56(CX)(DX*1), Z19, Z1
 	CMPQ             BX, $0x0f
-	JE               turned446
+	JE               turned445
 	VFMADD231PS.BCST 60(CX), Z9, Z0
 	VFMADD231PS.BCST 60(CX)(DX*1), Z9, Z1
 
-turned446:
+turned445:
 	MOVQ          cols+112(FP), CX
 	CMPQ          CX, $0x11
-	JGE           some463
+	JGE           some462
 	MOVQ          n+120(FP), CX
 	MOVQ          dx+0(FP), DX
 	MOVQ          lddx+8(FP), SI
@@ -20222,64 +19884,64 @@ turned446:
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored465
+	JLE           stored464
 	VMOVSD        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored465
+	JLE           stored464
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored465
+	JLE           stored464
 	VMOVSD        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x02, Z6, X7
 	VMOVSD        X7, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x02, Z10, X7
 	VMOVSD        X7, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x02, Z8, X7
 	VMOVSD        X7, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x03, Z6, X7
 	VMOVSD        X7, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x03, Z10, X7
 	VMOVSD        X7, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x03, Z8, X7
 	VMOVSD        X7, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored465
+	JLE           stored464
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
 
-stored465:
+stored464:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -20288,298 +19950,298 @@ stored465:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again440
+	JGE    again439
 
-some463:
+some462:
 	VPXORD        Z5, Z5, Z5
 	MOVQ          db+32(FP), CX
 	ADDQ          AX, CX
 	VADDPS        Z5, Z2, Z2
 	TESTQ         $0x00000008, BX
-	JZ            low467
+	JZ            low466
 	VMOVUPS       Y2, (CX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, BX
-	JZ            low468
+	JZ            low467
 	VMOVUPS       X2, 32(CX)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, BX
-	JZ            low469
+	JZ            low468
 	VMOVSD        X2, 48(CX)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low470
+	JZ            low469
 	VMOVSS        X2, 56(CX)
 
-low470:
-	JMP stored466
-
 low469:
-	TESTQ  $0x00000001, BX
-	JZ     low471
-	VMOVSS X2, 48(CX)
-
-low471:
-	JMP stored466
+	JMP stored465
 
 low468:
+	TESTQ  $0x00000001, BX
+	JZ     low470
+	VMOVSS X2, 48(CX)
+
+low470:
+	JMP stored465
+
+low467:
 	TESTQ     $0x00000002, BX
-	JZ        low472
+	JZ        low471
 	VMOVSD    X2, 32(CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low473
+	JZ        low472
 	VMOVSS    X2, 40(CX)
 
-low473:
-	JMP stored466
-
 low472:
+	JMP stored465
+
+low471:
 	TESTQ  $0x00000001, BX
-	JZ     low474
+	JZ     low473
 	VMOVSS X2, 32(CX)
 
-low474:
-	JMP stored466
+low473:
+	JMP stored465
 
-low467:
+low466:
 	TESTQ        $0x00000004, BX
-	JZ           low475
+	JZ           low474
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low476
+	JZ           low475
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low477
+	JZ           low476
 	VMOVSS       X2, 24(CX)
 
-low477:
-	JMP stored466
-
 low476:
-	TESTQ  $0x00000001, BX
-	JZ     low478
-	VMOVSS X2, 16(CX)
-
-low478:
-	JMP stored466
+	JMP stored465
 
 low475:
+	TESTQ  $0x00000001, BX
+	JZ     low477
+	VMOVSS X2, 16(CX)
+
+low477:
+	JMP stored465
+
+low474:
 	TESTQ     $0x00000002, BX
-	JZ        low479
+	JZ        low478
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low480
+	JZ        low479
 	VMOVSS    X2, 8(CX)
 
-low480:
-	JMP stored466
-
 low479:
+	JMP stored465
+
+low478:
 	TESTQ  $0x00000001, BX
-	JZ     low481
+	JZ     low480
 	VMOVSS X2, (CX)
 
-low481:
-stored466:
+low480:
+stored465:
 	MOVQ          dw+16(FP), CX
 	ADDQ          AX, CX
 	MOVQ          lddw+24(FP), DX
 	VADDPS        Z5, Z3, Z3
 	TESTQ         $0x00000008, BX
-	JZ            low483
+	JZ            low482
 	VMOVUPS       Y3, (CX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, BX
-	JZ            low484
+	JZ            low483
 	VMOVUPS       X3, 32(CX)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, BX
-	JZ            low485
+	JZ            low484
 	VMOVSD        X3, 48(CX)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, BX
-	JZ            low486
+	JZ            low485
 	VMOVSS        X3, 56(CX)
 
-low486:
-	JMP stored482
-
 low485:
-	TESTQ  $0x00000001, BX
-	JZ     low487
-	VMOVSS X3, 48(CX)
-
-low487:
-	JMP stored482
+	JMP stored481
 
 low484:
+	TESTQ  $0x00000001, BX
+	JZ     low486
+	VMOVSS X3, 48(CX)
+
+low486:
+	JMP stored481
+
+low483:
 	TESTQ     $0x00000002, BX
-	JZ        low488
+	JZ        low487
 	VMOVSD    X3, 32(CX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, BX
-	JZ        low489
+	JZ        low488
 	VMOVSS    X3, 40(CX)
 
-low489:
-	JMP stored482
-
 low488:
+	JMP stored481
+
+low487:
 	TESTQ  $0x00000001, BX
-	JZ     low490
+	JZ     low489
 	VMOVSS X3, 32(CX)
 
-low490:
-	JMP stored482
+low489:
+	JMP stored481
 
-low483:
+low482:
 	TESTQ        $0x00000004, BX
-	JZ           low491
+	JZ           low490
 	VMOVUPS      X3, (CX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, BX
-	JZ           low492
+	JZ           low491
 	VMOVSD       X3, 16(CX)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, BX
-	JZ           low493
+	JZ           low492
 	VMOVSS       X3, 24(CX)
 
-low493:
-	JMP stored482
-
 low492:
-	TESTQ  $0x00000001, BX
-	JZ     low494
-	VMOVSS X3, 16(CX)
-
-low494:
-	JMP stored482
+	JMP stored481
 
 low491:
+	TESTQ  $0x00000001, BX
+	JZ     low493
+	VMOVSS X3, 16(CX)
+
+low493:
+	JMP stored481
+
+low490:
 	TESTQ     $0x00000002, BX
-	JZ        low495
+	JZ        low494
 	VMOVSD    X3, (CX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, BX
-	JZ        low496
+	JZ        low495
 	VMOVSS    X3, 8(CX)
 
-low496:
-	JMP stored482
-
 low495:
+	JMP stored481
+
+low494:
 	TESTQ  $0x00000001, BX
-	JZ     low497
+	JZ     low496
 	VMOVSS X3, (CX)
 
-low497:
-stored482:
+low496:
+stored481:
 	ADDQ          DX, CX
 	VADDPS        Z5, Z4, Z4
 	TESTQ         $0x00000008, BX
-	JZ            low499
+	JZ            low498
 	VMOVUPS       Y4, (CX)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, BX
-	JZ            low500
+	JZ            low499
 	VMOVUPS       X4, 32(CX)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, BX
-	JZ            low501
+	JZ            low500
 	VMOVSD        X4, 48(CX)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, BX
-	JZ            low502
+	JZ            low501
 	VMOVSS        X4, 56(CX)
 
-low502:
-	JMP stored498
-
 low501:
-	TESTQ  $0x00000001, BX
-	JZ     low503
-	VMOVSS X4, 48(CX)
-
-low503:
-	JMP stored498
+	JMP stored497
 
 low500:
+	TESTQ  $0x00000001, BX
+	JZ     low502
+	VMOVSS X4, 48(CX)
+
+low502:
+	JMP stored497
+
+low499:
 	TESTQ     $0x00000002, BX
-	JZ        low504
+	JZ        low503
 	VMOVSD    X4, 32(CX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, BX
-	JZ        low505
+	JZ        low504
 	VMOVSS    X4, 40(CX)
 
-low505:
-	JMP stored498
-
 low504:
+	JMP stored497
+
+low503:
 	TESTQ  $0x00000001, BX
-	JZ     low506
+	JZ     low505
 	VMOVSS X4, 32(CX)
 
-low506:
-	JMP stored498
+low505:
+	JMP stored497
 
-low499:
+low498:
 	TESTQ        $0x00000004, BX
-	JZ           low507
+	JZ           low506
 	VMOVUPS      X4, (CX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, BX
-	JZ           low508
+	JZ           low507
 	VMOVSD       X4, 16(CX)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, BX
-	JZ           low509
+	JZ           low508
 	VMOVSS       X4, 24(CX)
 
-low509:
-	JMP stored498
-
 low508:
-	TESTQ  $0x00000001, BX
-	JZ     low510
-	VMOVSS X4, 16(CX)
-
-low510:
-	JMP stored498
+	JMP stored497
 
 low507:
+	TESTQ  $0x00000001, BX
+	JZ     low509
+	VMOVSS X4, 16(CX)
+
+low509:
+	JMP stored497
+
+low506:
 	TESTQ     $0x00000002, BX
-	JZ        low511
+	JZ        low510
 	VMOVSD    X4, (CX)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, BX
-	JZ        low512
+	JZ        low511
 	VMOVSS    X4, 8(CX)
 
-low512:
-	JMP stored498
-
 low511:
+	JMP stored497
+
+low510:
 	TESTQ  $0x00000001, BX
-	JZ     low513
+	JZ     low512
 	VMOVSS X4, (CX)
 
-low513:
-stored498:
+low512:
+stored497:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some514
+	JGE    some513
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some514:
-turned392:
+some513:
+turned391:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x10, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -20616,64 +20278,64 @@ turned392:
 	VUNPCKLPD     Z7, Z8, Z8
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored516
+	JLE           stored515
 	VMOVSD        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored516
+	JLE           stored515
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored516
+	JLE           stored515
 	VMOVSD        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x01, Z6, X7
 	VMOVSD        X7, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x01, Z10, X7
 	VMOVSD        X7, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x01, Z8, X7
 	VMOVSD        X7, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x01, Z9, X7
 	VMOVSD        X7, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x02, Z6, X7
 	VMOVSD        X7, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x02, Z10, X7
 	VMOVSD        X7, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x02, Z8, X7
 	VMOVSD        X7, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x02, Z9, X7
 	VMOVSD        X7, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x03, Z6, X7
 	VMOVSD        X7, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x03, Z10, X7
 	VMOVSD        X7, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x03, Z8, X7
 	VMOVSD        X7, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored516
+	JLE           stored515
 	VEXTRACTF32X4 $0x03, Z9, X7
 	VMOVSD        X7, (R10)(R9*1)
 
-stored516:
+stored515:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x10, SI, SI
@@ -20682,8 +20344,7 @@ stored516:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block389
-	JMP    end2
+	JGE    block388
 
 end2:
 	VXORPS X15, X15, X15
@@ -20693,27 +20354,27 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other518
+	JNE  other517
 
-block519:
+block518:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk520:
+chunk519:
 	CMPQ BX, $0x10
-	JLT  last521
+	JLT  last520
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept524
+	JE     kept523
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready525
+	JMP    ready524
 
-kept524:
+kept523:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -20722,8 +20383,8 @@ kept524:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready525:
-again523:
+ready524:
+again522:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -20736,7 +20397,7 @@ again523:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole526
+	JGE    whole525
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -20753,7 +20414,7 @@ again523:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole526:
+whole525:
 	VMOVUPS          (CX), Z3
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20765,7 +20426,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z4
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20777,7 +20438,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z5
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20789,7 +20450,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z6
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20801,7 +20462,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z7
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20813,7 +20474,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z8
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20825,7 +20486,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z9
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20837,7 +20498,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z10
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20849,7 +20510,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z11
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20861,7 +20522,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z12
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20873,7 +20534,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z13
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20885,7 +20546,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z14
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20897,7 +20558,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z15
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20909,7 +20570,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z16
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20921,7 +20582,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z17
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20933,7 +20594,7 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded527
+	JLE              folded526
 	VMOVUPS          (CX), Z18
 	VMOVUPS          (SI), Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -20945,15 +20606,15 @@ whole526:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded527:
+folded526:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some528
+	JGE  some527
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some528:
+some527:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -21040,20 +20701,20 @@ some528:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some546
+	JGE              some545
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few548
+	JLT              few547
 	CMPQ             SI, $0x04
-	JNE              apart549
+	JNE              apart548
 	VMOVUPS          Z0, (DX)
-	JMP              stored550
+	JMP              stored549
 
-apart549:
+apart548:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -21078,10 +20739,10 @@ apart549:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored550:
-	JMP stored547
+stored549:
+	JMP stored546
 
-few548:
+few547:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -21097,65 +20758,65 @@ few548:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored551
+	JLE           stored550
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored551
+	JLE           stored550
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored551
+	JLE           stored550
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored551
+	JLE           stored550
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored551:
-stored547:
+stored550:
+stored546:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -21163,9 +20824,9 @@ stored547:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again523
+	JGE    again522
 
-some546:
+some545:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -21178,31 +20839,31 @@ some546:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some552
+	JGE     some551
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some552:
+some551:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk520
-	JMP  turned522
+	JGE  chunk519
+	JMP  turned521
 
-last521:
+last520:
 	CMPQ BX, $0x08
-	JNE  partly553
+	JNE  partly552
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept555
+	JE     kept554
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready556
+	JMP    ready555
 
-kept555:
+kept554:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -21211,8 +20872,8 @@ kept555:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready556:
-again554:
+ready555:
+again553:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -21225,7 +20886,7 @@ again554:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole557
+	JGE    whole556
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -21242,7 +20903,7 @@ again554:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole557:
+whole556:
 	VMOVUPS          (CX), Y3
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21254,7 +20915,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y4
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21266,7 +20927,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21278,7 +20939,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21290,7 +20951,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21302,7 +20963,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21314,7 +20975,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21326,7 +20987,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21338,7 +20999,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21350,7 +21011,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21362,7 +21023,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21374,7 +21035,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21386,7 +21047,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21398,7 +21059,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21410,7 +21071,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21422,7 +21083,7 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded558
+	JLE              folded557
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y19
 	VCMPPS           $0x06, Y21, Y19, K2
@@ -21434,15 +21095,15 @@ whole557:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded558:
+folded557:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some559
+	JGE  some558
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some559:
+some558:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -21489,20 +21150,20 @@ some559:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some569
+	JGE              some568
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few571
+	JLT              few570
 	CMPQ             SI, $0x04
-	JNE              apart572
+	JNE              apart571
 	VMOVUPS          Z0, (DX)
-	JMP              stored573
+	JMP              stored572
 
-apart572:
+apart571:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -21527,10 +21188,10 @@ apart572:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored573:
-	JMP stored570
+stored572:
+	JMP stored569
 
-few571:
+few570:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -21546,65 +21207,65 @@ few571:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored574
+	JLE           stored573
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored574
+	JLE           stored573
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored574
+	JLE           stored573
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored574
+	JLE           stored573
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored574:
-stored570:
+stored573:
+stored569:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -21612,9 +21273,9 @@ stored570:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again554
+	JGE    again553
 
-some569:
+some568:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -21627,15 +21288,15 @@ some569:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some575
+	JGE     some574
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some575:
-	JMP turned522
+some574:
+	JMP turned521
 
-partly553:
+partly552:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -21645,12 +21306,12 @@ partly553:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept577
+	JE     kept576
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready578
+	JMP    ready577
 
-kept577:
+kept576:
 	MOVQ      db+32(FP), CX
 	ADDQ      AX, CX
 	VMOVUPS.Z (CX), K1, Z1
@@ -21659,8 +21320,8 @@ kept577:
 	MOVQ      lddw+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z2
 
-ready578:
-again576:
+ready577:
+again575:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -21673,7 +21334,7 @@ again576:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole579
+	JGE    whole578
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -21690,7 +21351,7 @@ again576:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole579:
+whole578:
 	VMOVUPS.Z        (CX), K1, Z3
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -21699,100 +21360,100 @@ whole579:
 	VFMADD231PS.BCST (R8), Z3, Z2
 	VMOVAPS          Z3, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low582
+	JZ               low581
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low583
+	JZ               low582
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low584
+	JZ               low583
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low585
+	JZ               low584
 	VMOVSS           X19, 56(CX)
 
-low585:
-	JMP stored581
-
 low584:
-	TESTQ  $0x00000001, BX
-	JZ     low586
-	VMOVSS X19, 48(CX)
-
-low586:
-	JMP stored581
+	JMP stored580
 
 low583:
+	TESTQ  $0x00000001, BX
+	JZ     low585
+	VMOVSS X19, 48(CX)
+
+low585:
+	JMP stored580
+
+low582:
 	TESTQ     $0x00000002, BX
-	JZ        low587
+	JZ        low586
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low588
+	JZ        low587
 	VMOVSS    X19, 40(CX)
 
-low588:
-	JMP stored581
-
 low587:
+	JMP stored580
+
+low586:
 	TESTQ  $0x00000001, BX
-	JZ     low589
+	JZ     low588
 	VMOVSS X19, 32(CX)
 
-low589:
-	JMP stored581
+low588:
+	JMP stored580
 
-low582:
+low581:
 	TESTQ         $0x00000004, BX
-	JZ            low590
+	JZ            low589
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low591
+	JZ            low590
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low592
+	JZ            low591
 	VMOVSS        X19, 24(CX)
 
-low592:
-	JMP stored581
-
 low591:
-	TESTQ  $0x00000001, BX
-	JZ     low593
-	VMOVSS X19, 16(CX)
-
-low593:
-	JMP stored581
+	JMP stored580
 
 low590:
+	TESTQ  $0x00000001, BX
+	JZ     low592
+	VMOVSS X19, 16(CX)
+
+low592:
+	JMP stored580
+
+low589:
 	TESTQ     $0x00000002, BX
-	JZ        low594
+	JZ        low593
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low595
+	JZ        low594
 	VMOVSS    X19, 8(CX)
 
-low595:
-	JMP stored581
-
 low594:
+	JMP stored580
+
+low593:
 	TESTQ  $0x00000001, BX
-	JZ     low596
+	JZ     low595
 	VMOVSS X19, (CX)
 
-low596:
-stored581:
+low595:
+stored580:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z4
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -21801,100 +21462,100 @@ stored581:
 	VFMADD231PS.BCST (R8), Z4, Z2
 	VMOVAPS          Z4, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low598
+	JZ               low597
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low599
+	JZ               low598
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low600
+	JZ               low599
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low601
+	JZ               low600
 	VMOVSS           X19, 56(CX)
 
-low601:
-	JMP stored597
-
 low600:
-	TESTQ  $0x00000001, BX
-	JZ     low602
-	VMOVSS X19, 48(CX)
-
-low602:
-	JMP stored597
+	JMP stored596
 
 low599:
+	TESTQ  $0x00000001, BX
+	JZ     low601
+	VMOVSS X19, 48(CX)
+
+low601:
+	JMP stored596
+
+low598:
 	TESTQ     $0x00000002, BX
-	JZ        low603
+	JZ        low602
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low604
+	JZ        low603
 	VMOVSS    X19, 40(CX)
 
-low604:
-	JMP stored597
-
 low603:
+	JMP stored596
+
+low602:
 	TESTQ  $0x00000001, BX
-	JZ     low605
+	JZ     low604
 	VMOVSS X19, 32(CX)
 
-low605:
-	JMP stored597
+low604:
+	JMP stored596
 
-low598:
+low597:
 	TESTQ         $0x00000004, BX
-	JZ            low606
+	JZ            low605
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low607
+	JZ            low606
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low608
+	JZ            low607
 	VMOVSS        X19, 24(CX)
 
-low608:
-	JMP stored597
-
 low607:
-	TESTQ  $0x00000001, BX
-	JZ     low609
-	VMOVSS X19, 16(CX)
-
-low609:
-	JMP stored597
+	JMP stored596
 
 low606:
+	TESTQ  $0x00000001, BX
+	JZ     low608
+	VMOVSS X19, 16(CX)
+
+low608:
+	JMP stored596
+
+low605:
 	TESTQ     $0x00000002, BX
-	JZ        low610
+	JZ        low609
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low611
+	JZ        low610
 	VMOVSS    X19, 8(CX)
 
-low611:
-	JMP stored597
-
 low610:
+	JMP stored596
+
+low609:
 	TESTQ  $0x00000001, BX
-	JZ     low612
+	JZ     low611
 	VMOVSS X19, (CX)
 
-low612:
-stored597:
+low611:
+stored596:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z5
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -21903,100 +21564,100 @@ stored597:
 	VFMADD231PS.BCST (R8), Z5, Z2
 	VMOVAPS          Z5, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low614
+	JZ               low613
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low615
+	JZ               low614
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low616
+	JZ               low615
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low617
+	JZ               low616
 	VMOVSS           X19, 56(CX)
 
-low617:
-	JMP stored613
-
 low616:
-	TESTQ  $0x00000001, BX
-	JZ     low618
-	VMOVSS X19, 48(CX)
-
-low618:
-	JMP stored613
+	JMP stored612
 
 low615:
+	TESTQ  $0x00000001, BX
+	JZ     low617
+	VMOVSS X19, 48(CX)
+
+low617:
+	JMP stored612
+
+low614:
 	TESTQ     $0x00000002, BX
-	JZ        low619
+	JZ        low618
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low620
+	JZ        low619
 	VMOVSS    X19, 40(CX)
 
-low620:
-	JMP stored613
-
 low619:
+	JMP stored612
+
+low618:
 	TESTQ  $0x00000001, BX
-	JZ     low621
+	JZ     low620
 	VMOVSS X19, 32(CX)
 
-low621:
-	JMP stored613
+low620:
+	JMP stored612
 
-low614:
+low613:
 	TESTQ         $0x00000004, BX
-	JZ            low622
+	JZ            low621
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low623
+	JZ            low622
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low624
+	JZ            low623
 	VMOVSS        X19, 24(CX)
 
-low624:
-	JMP stored613
-
 low623:
-	TESTQ  $0x00000001, BX
-	JZ     low625
-	VMOVSS X19, 16(CX)
-
-low625:
-	JMP stored613
+	JMP stored612
 
 low622:
+	TESTQ  $0x00000001, BX
+	JZ     low624
+	VMOVSS X19, 16(CX)
+
+low624:
+	JMP stored612
+
+low621:
 	TESTQ     $0x00000002, BX
-	JZ        low626
+	JZ        low625
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low627
+	JZ        low626
 	VMOVSS    X19, 8(CX)
 
-low627:
-	JMP stored613
-
 low626:
+	JMP stored612
+
+low625:
 	TESTQ  $0x00000001, BX
-	JZ     low628
+	JZ     low627
 	VMOVSS X19, (CX)
 
-low628:
-stored613:
+low627:
+stored612:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z6
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22005,100 +21666,100 @@ stored613:
 	VFMADD231PS.BCST (R8), Z6, Z2
 	VMOVAPS          Z6, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low630
+	JZ               low629
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low631
+	JZ               low630
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low632
+	JZ               low631
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low633
+	JZ               low632
 	VMOVSS           X19, 56(CX)
 
-low633:
-	JMP stored629
-
 low632:
-	TESTQ  $0x00000001, BX
-	JZ     low634
-	VMOVSS X19, 48(CX)
-
-low634:
-	JMP stored629
+	JMP stored628
 
 low631:
+	TESTQ  $0x00000001, BX
+	JZ     low633
+	VMOVSS X19, 48(CX)
+
+low633:
+	JMP stored628
+
+low630:
 	TESTQ     $0x00000002, BX
-	JZ        low635
+	JZ        low634
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low636
+	JZ        low635
 	VMOVSS    X19, 40(CX)
 
-low636:
-	JMP stored629
-
 low635:
+	JMP stored628
+
+low634:
 	TESTQ  $0x00000001, BX
-	JZ     low637
+	JZ     low636
 	VMOVSS X19, 32(CX)
 
-low637:
-	JMP stored629
+low636:
+	JMP stored628
 
-low630:
+low629:
 	TESTQ         $0x00000004, BX
-	JZ            low638
+	JZ            low637
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low639
+	JZ            low638
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low640
+	JZ            low639
 	VMOVSS        X19, 24(CX)
 
-low640:
-	JMP stored629
-
 low639:
-	TESTQ  $0x00000001, BX
-	JZ     low641
-	VMOVSS X19, 16(CX)
-
-low641:
-	JMP stored629
+	JMP stored628
 
 low638:
+	TESTQ  $0x00000001, BX
+	JZ     low640
+	VMOVSS X19, 16(CX)
+
+low640:
+	JMP stored628
+
+low637:
 	TESTQ     $0x00000002, BX
-	JZ        low642
+	JZ        low641
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low643
+	JZ        low642
 	VMOVSS    X19, 8(CX)
 
-low643:
-	JMP stored629
-
 low642:
+	JMP stored628
+
+low641:
 	TESTQ  $0x00000001, BX
-	JZ     low644
+	JZ     low643
 	VMOVSS X19, (CX)
 
-low644:
-stored629:
+low643:
+stored628:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z7
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22107,100 +21768,100 @@ stored629:
 	VFMADD231PS.BCST (R8), Z7, Z2
 	VMOVAPS          Z7, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low646
+	JZ               low645
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low647
+	JZ               low646
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low648
+	JZ               low647
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low649
+	JZ               low648
 	VMOVSS           X19, 56(CX)
 
-low649:
-	JMP stored645
-
 low648:
-	TESTQ  $0x00000001, BX
-	JZ     low650
-	VMOVSS X19, 48(CX)
-
-low650:
-	JMP stored645
+	JMP stored644
 
 low647:
+	TESTQ  $0x00000001, BX
+	JZ     low649
+	VMOVSS X19, 48(CX)
+
+low649:
+	JMP stored644
+
+low646:
 	TESTQ     $0x00000002, BX
-	JZ        low651
+	JZ        low650
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low652
+	JZ        low651
 	VMOVSS    X19, 40(CX)
 
-low652:
-	JMP stored645
-
 low651:
+	JMP stored644
+
+low650:
 	TESTQ  $0x00000001, BX
-	JZ     low653
+	JZ     low652
 	VMOVSS X19, 32(CX)
 
-low653:
-	JMP stored645
+low652:
+	JMP stored644
 
-low646:
+low645:
 	TESTQ         $0x00000004, BX
-	JZ            low654
+	JZ            low653
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low655
+	JZ            low654
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low656
+	JZ            low655
 	VMOVSS        X19, 24(CX)
 
-low656:
-	JMP stored645
-
 low655:
-	TESTQ  $0x00000001, BX
-	JZ     low657
-	VMOVSS X19, 16(CX)
-
-low657:
-	JMP stored645
+	JMP stored644
 
 low654:
+	TESTQ  $0x00000001, BX
+	JZ     low656
+	VMOVSS X19, 16(CX)
+
+low656:
+	JMP stored644
+
+low653:
 	TESTQ     $0x00000002, BX
-	JZ        low658
+	JZ        low657
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low659
+	JZ        low658
 	VMOVSS    X19, 8(CX)
 
-low659:
-	JMP stored645
-
 low658:
+	JMP stored644
+
+low657:
 	TESTQ  $0x00000001, BX
-	JZ     low660
+	JZ     low659
 	VMOVSS X19, (CX)
 
-low660:
-stored645:
+low659:
+stored644:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z8
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22209,100 +21870,100 @@ stored645:
 	VFMADD231PS.BCST (R8), Z8, Z2
 	VMOVAPS          Z8, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low662
+	JZ               low661
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low663
+	JZ               low662
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low664
+	JZ               low663
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low665
+	JZ               low664
 	VMOVSS           X19, 56(CX)
 
-low665:
-	JMP stored661
-
 low664:
-	TESTQ  $0x00000001, BX
-	JZ     low666
-	VMOVSS X19, 48(CX)
-
-low666:
-	JMP stored661
+	JMP stored660
 
 low663:
+	TESTQ  $0x00000001, BX
+	JZ     low665
+	VMOVSS X19, 48(CX)
+
+low665:
+	JMP stored660
+
+low662:
 	TESTQ     $0x00000002, BX
-	JZ        low667
+	JZ        low666
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low668
+	JZ        low667
 	VMOVSS    X19, 40(CX)
 
-low668:
-	JMP stored661
-
 low667:
+	JMP stored660
+
+low666:
 	TESTQ  $0x00000001, BX
-	JZ     low669
+	JZ     low668
 	VMOVSS X19, 32(CX)
 
-low669:
-	JMP stored661
+low668:
+	JMP stored660
 
-low662:
+low661:
 	TESTQ         $0x00000004, BX
-	JZ            low670
+	JZ            low669
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low671
+	JZ            low670
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low672
+	JZ            low671
 	VMOVSS        X19, 24(CX)
 
-low672:
-	JMP stored661
-
 low671:
-	TESTQ  $0x00000001, BX
-	JZ     low673
-	VMOVSS X19, 16(CX)
-
-low673:
-	JMP stored661
+	JMP stored660
 
 low670:
+	TESTQ  $0x00000001, BX
+	JZ     low672
+	VMOVSS X19, 16(CX)
+
+low672:
+	JMP stored660
+
+low669:
 	TESTQ     $0x00000002, BX
-	JZ        low674
+	JZ        low673
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low675
+	JZ        low674
 	VMOVSS    X19, 8(CX)
 
-low675:
-	JMP stored661
-
 low674:
+	JMP stored660
+
+low673:
 	TESTQ  $0x00000001, BX
-	JZ     low676
+	JZ     low675
 	VMOVSS X19, (CX)
 
-low676:
-stored661:
+low675:
+stored660:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z9
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22311,100 +21972,100 @@ stored661:
 	VFMADD231PS.BCST (R8), Z9, Z2
 	VMOVAPS          Z9, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low678
+	JZ               low677
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low679
+	JZ               low678
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low680
+	JZ               low679
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low681
+	JZ               low680
 	VMOVSS           X19, 56(CX)
 
-low681:
-	JMP stored677
-
 low680:
-	TESTQ  $0x00000001, BX
-	JZ     low682
-	VMOVSS X19, 48(CX)
-
-low682:
-	JMP stored677
+	JMP stored676
 
 low679:
+	TESTQ  $0x00000001, BX
+	JZ     low681
+	VMOVSS X19, 48(CX)
+
+low681:
+	JMP stored676
+
+low678:
 	TESTQ     $0x00000002, BX
-	JZ        low683
+	JZ        low682
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low684
+	JZ        low683
 	VMOVSS    X19, 40(CX)
 
-low684:
-	JMP stored677
-
 low683:
+	JMP stored676
+
+low682:
 	TESTQ  $0x00000001, BX
-	JZ     low685
+	JZ     low684
 	VMOVSS X19, 32(CX)
 
-low685:
-	JMP stored677
+low684:
+	JMP stored676
 
-low678:
+low677:
 	TESTQ         $0x00000004, BX
-	JZ            low686
+	JZ            low685
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low687
+	JZ            low686
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low688
+	JZ            low687
 	VMOVSS        X19, 24(CX)
 
-low688:
-	JMP stored677
-
 low687:
-	TESTQ  $0x00000001, BX
-	JZ     low689
-	VMOVSS X19, 16(CX)
-
-low689:
-	JMP stored677
+	JMP stored676
 
 low686:
+	TESTQ  $0x00000001, BX
+	JZ     low688
+	VMOVSS X19, 16(CX)
+
+low688:
+	JMP stored676
+
+low685:
 	TESTQ     $0x00000002, BX
-	JZ        low690
+	JZ        low689
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low691
+	JZ        low690
 	VMOVSS    X19, 8(CX)
 
-low691:
-	JMP stored677
-
 low690:
+	JMP stored676
+
+low689:
 	TESTQ  $0x00000001, BX
-	JZ     low692
+	JZ     low691
 	VMOVSS X19, (CX)
 
-low692:
-stored677:
+low691:
+stored676:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z10
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22413,100 +22074,100 @@ stored677:
 	VFMADD231PS.BCST (R8), Z10, Z2
 	VMOVAPS          Z10, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low694
+	JZ               low693
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low695
+	JZ               low694
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low696
+	JZ               low695
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low697
+	JZ               low696
 	VMOVSS           X19, 56(CX)
 
-low697:
-	JMP stored693
-
 low696:
-	TESTQ  $0x00000001, BX
-	JZ     low698
-	VMOVSS X19, 48(CX)
-
-low698:
-	JMP stored693
+	JMP stored692
 
 low695:
+	TESTQ  $0x00000001, BX
+	JZ     low697
+	VMOVSS X19, 48(CX)
+
+low697:
+	JMP stored692
+
+low694:
 	TESTQ     $0x00000002, BX
-	JZ        low699
+	JZ        low698
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low700
+	JZ        low699
 	VMOVSS    X19, 40(CX)
 
-low700:
-	JMP stored693
-
 low699:
+	JMP stored692
+
+low698:
 	TESTQ  $0x00000001, BX
-	JZ     low701
+	JZ     low700
 	VMOVSS X19, 32(CX)
 
-low701:
-	JMP stored693
+low700:
+	JMP stored692
 
-low694:
+low693:
 	TESTQ         $0x00000004, BX
-	JZ            low702
+	JZ            low701
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low703
+	JZ            low702
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low704
+	JZ            low703
 	VMOVSS        X19, 24(CX)
 
-low704:
-	JMP stored693
-
 low703:
-	TESTQ  $0x00000001, BX
-	JZ     low705
-	VMOVSS X19, 16(CX)
-
-low705:
-	JMP stored693
+	JMP stored692
 
 low702:
+	TESTQ  $0x00000001, BX
+	JZ     low704
+	VMOVSS X19, 16(CX)
+
+low704:
+	JMP stored692
+
+low701:
 	TESTQ     $0x00000002, BX
-	JZ        low706
+	JZ        low705
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low707
+	JZ        low706
 	VMOVSS    X19, 8(CX)
 
-low707:
-	JMP stored693
-
 low706:
+	JMP stored692
+
+low705:
 	TESTQ  $0x00000001, BX
-	JZ     low708
+	JZ     low707
 	VMOVSS X19, (CX)
 
-low708:
-stored693:
+low707:
+stored692:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z11
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22515,100 +22176,100 @@ stored693:
 	VFMADD231PS.BCST (R8), Z11, Z2
 	VMOVAPS          Z11, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low710
+	JZ               low709
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low711
+	JZ               low710
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low712
+	JZ               low711
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low713
+	JZ               low712
 	VMOVSS           X19, 56(CX)
 
-low713:
-	JMP stored709
-
 low712:
-	TESTQ  $0x00000001, BX
-	JZ     low714
-	VMOVSS X19, 48(CX)
-
-low714:
-	JMP stored709
+	JMP stored708
 
 low711:
+	TESTQ  $0x00000001, BX
+	JZ     low713
+	VMOVSS X19, 48(CX)
+
+low713:
+	JMP stored708
+
+low710:
 	TESTQ     $0x00000002, BX
-	JZ        low715
+	JZ        low714
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low716
+	JZ        low715
 	VMOVSS    X19, 40(CX)
 
-low716:
-	JMP stored709
-
 low715:
+	JMP stored708
+
+low714:
 	TESTQ  $0x00000001, BX
-	JZ     low717
+	JZ     low716
 	VMOVSS X19, 32(CX)
 
-low717:
-	JMP stored709
+low716:
+	JMP stored708
 
-low710:
+low709:
 	TESTQ         $0x00000004, BX
-	JZ            low718
+	JZ            low717
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low719
+	JZ            low718
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low720
+	JZ            low719
 	VMOVSS        X19, 24(CX)
 
-low720:
-	JMP stored709
-
 low719:
-	TESTQ  $0x00000001, BX
-	JZ     low721
-	VMOVSS X19, 16(CX)
-
-low721:
-	JMP stored709
+	JMP stored708
 
 low718:
+	TESTQ  $0x00000001, BX
+	JZ     low720
+	VMOVSS X19, 16(CX)
+
+low720:
+	JMP stored708
+
+low717:
 	TESTQ     $0x00000002, BX
-	JZ        low722
+	JZ        low721
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low723
+	JZ        low722
 	VMOVSS    X19, 8(CX)
 
-low723:
-	JMP stored709
-
 low722:
+	JMP stored708
+
+low721:
 	TESTQ  $0x00000001, BX
-	JZ     low724
+	JZ     low723
 	VMOVSS X19, (CX)
 
-low724:
-stored709:
+low723:
+stored708:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z12
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22617,100 +22278,100 @@ stored709:
 	VFMADD231PS.BCST (R8), Z12, Z2
 	VMOVAPS          Z12, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low726
+	JZ               low725
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low727
+	JZ               low726
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low728
+	JZ               low727
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low729
+	JZ               low728
 	VMOVSS           X19, 56(CX)
 
-low729:
-	JMP stored725
-
 low728:
-	TESTQ  $0x00000001, BX
-	JZ     low730
-	VMOVSS X19, 48(CX)
-
-low730:
-	JMP stored725
+	JMP stored724
 
 low727:
+	TESTQ  $0x00000001, BX
+	JZ     low729
+	VMOVSS X19, 48(CX)
+
+low729:
+	JMP stored724
+
+low726:
 	TESTQ     $0x00000002, BX
-	JZ        low731
+	JZ        low730
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low732
+	JZ        low731
 	VMOVSS    X19, 40(CX)
 
-low732:
-	JMP stored725
-
 low731:
+	JMP stored724
+
+low730:
 	TESTQ  $0x00000001, BX
-	JZ     low733
+	JZ     low732
 	VMOVSS X19, 32(CX)
 
-low733:
-	JMP stored725
+low732:
+	JMP stored724
 
-low726:
+low725:
 	TESTQ         $0x00000004, BX
-	JZ            low734
+	JZ            low733
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low735
+	JZ            low734
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low736
+	JZ            low735
 	VMOVSS        X19, 24(CX)
 
-low736:
-	JMP stored725
-
 low735:
-	TESTQ  $0x00000001, BX
-	JZ     low737
-	VMOVSS X19, 16(CX)
-
-low737:
-	JMP stored725
+	JMP stored724
 
 low734:
+	TESTQ  $0x00000001, BX
+	JZ     low736
+	VMOVSS X19, 16(CX)
+
+low736:
+	JMP stored724
+
+low733:
 	TESTQ     $0x00000002, BX
-	JZ        low738
+	JZ        low737
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low739
+	JZ        low738
 	VMOVSS    X19, 8(CX)
 
-low739:
-	JMP stored725
-
 low738:
+	JMP stored724
+
+low737:
 	TESTQ  $0x00000001, BX
-	JZ     low740
+	JZ     low739
 	VMOVSS X19, (CX)
 
-low740:
-stored725:
+low739:
+stored724:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z13
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22719,100 +22380,100 @@ stored725:
 	VFMADD231PS.BCST (R8), Z13, Z2
 	VMOVAPS          Z13, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low742
+	JZ               low741
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low743
+	JZ               low742
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low744
+	JZ               low743
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low745
+	JZ               low744
 	VMOVSS           X19, 56(CX)
 
-low745:
-	JMP stored741
-
 low744:
-	TESTQ  $0x00000001, BX
-	JZ     low746
-	VMOVSS X19, 48(CX)
-
-low746:
-	JMP stored741
+	JMP stored740
 
 low743:
+	TESTQ  $0x00000001, BX
+	JZ     low745
+	VMOVSS X19, 48(CX)
+
+low745:
+	JMP stored740
+
+low742:
 	TESTQ     $0x00000002, BX
-	JZ        low747
+	JZ        low746
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low748
+	JZ        low747
 	VMOVSS    X19, 40(CX)
 
-low748:
-	JMP stored741
-
 low747:
+	JMP stored740
+
+low746:
 	TESTQ  $0x00000001, BX
-	JZ     low749
+	JZ     low748
 	VMOVSS X19, 32(CX)
 
-low749:
-	JMP stored741
+low748:
+	JMP stored740
 
-low742:
+low741:
 	TESTQ         $0x00000004, BX
-	JZ            low750
+	JZ            low749
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low751
+	JZ            low750
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low752
+	JZ            low751
 	VMOVSS        X19, 24(CX)
 
-low752:
-	JMP stored741
-
 low751:
-	TESTQ  $0x00000001, BX
-	JZ     low753
-	VMOVSS X19, 16(CX)
-
-low753:
-	JMP stored741
+	JMP stored740
 
 low750:
+	TESTQ  $0x00000001, BX
+	JZ     low752
+	VMOVSS X19, 16(CX)
+
+low752:
+	JMP stored740
+
+low749:
 	TESTQ     $0x00000002, BX
-	JZ        low754
+	JZ        low753
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low755
+	JZ        low754
 	VMOVSS    X19, 8(CX)
 
-low755:
-	JMP stored741
-
 low754:
+	JMP stored740
+
+low753:
 	TESTQ  $0x00000001, BX
-	JZ     low756
+	JZ     low755
 	VMOVSS X19, (CX)
 
-low756:
-stored741:
+low755:
+stored740:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z14
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22821,100 +22482,100 @@ stored741:
 	VFMADD231PS.BCST (R8), Z14, Z2
 	VMOVAPS          Z14, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low758
+	JZ               low757
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low759
+	JZ               low758
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low760
+	JZ               low759
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low761
+	JZ               low760
 	VMOVSS           X19, 56(CX)
 
-low761:
-	JMP stored757
-
 low760:
-	TESTQ  $0x00000001, BX
-	JZ     low762
-	VMOVSS X19, 48(CX)
-
-low762:
-	JMP stored757
+	JMP stored756
 
 low759:
+	TESTQ  $0x00000001, BX
+	JZ     low761
+	VMOVSS X19, 48(CX)
+
+low761:
+	JMP stored756
+
+low758:
 	TESTQ     $0x00000002, BX
-	JZ        low763
+	JZ        low762
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low764
+	JZ        low763
 	VMOVSS    X19, 40(CX)
 
-low764:
-	JMP stored757
-
 low763:
+	JMP stored756
+
+low762:
 	TESTQ  $0x00000001, BX
-	JZ     low765
+	JZ     low764
 	VMOVSS X19, 32(CX)
 
-low765:
-	JMP stored757
+low764:
+	JMP stored756
 
-low758:
+low757:
 	TESTQ         $0x00000004, BX
-	JZ            low766
+	JZ            low765
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low767
+	JZ            low766
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low768
+	JZ            low767
 	VMOVSS        X19, 24(CX)
 
-low768:
-	JMP stored757
-
 low767:
-	TESTQ  $0x00000001, BX
-	JZ     low769
-	VMOVSS X19, 16(CX)
-
-low769:
-	JMP stored757
+	JMP stored756
 
 low766:
+	TESTQ  $0x00000001, BX
+	JZ     low768
+	VMOVSS X19, 16(CX)
+
+low768:
+	JMP stored756
+
+low765:
 	TESTQ     $0x00000002, BX
-	JZ        low770
+	JZ        low769
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low771
+	JZ        low770
 	VMOVSS    X19, 8(CX)
 
-low771:
-	JMP stored757
-
 low770:
+	JMP stored756
+
+low769:
 	TESTQ  $0x00000001, BX
-	JZ     low772
+	JZ     low771
 	VMOVSS X19, (CX)
 
-low772:
-stored757:
+low771:
+stored756:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z15
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -22923,100 +22584,100 @@ stored757:
 	VFMADD231PS.BCST (R8), Z15, Z2
 	VMOVAPS          Z15, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low774
+	JZ               low773
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low775
+	JZ               low774
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low776
+	JZ               low775
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low777
+	JZ               low776
 	VMOVSS           X19, 56(CX)
 
-low777:
-	JMP stored773
-
 low776:
-	TESTQ  $0x00000001, BX
-	JZ     low778
-	VMOVSS X19, 48(CX)
-
-low778:
-	JMP stored773
+	JMP stored772
 
 low775:
+	TESTQ  $0x00000001, BX
+	JZ     low777
+	VMOVSS X19, 48(CX)
+
+low777:
+	JMP stored772
+
+low774:
 	TESTQ     $0x00000002, BX
-	JZ        low779
+	JZ        low778
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low780
+	JZ        low779
 	VMOVSS    X19, 40(CX)
 
-low780:
-	JMP stored773
-
 low779:
+	JMP stored772
+
+low778:
 	TESTQ  $0x00000001, BX
-	JZ     low781
+	JZ     low780
 	VMOVSS X19, 32(CX)
 
-low781:
-	JMP stored773
+low780:
+	JMP stored772
 
-low774:
+low773:
 	TESTQ         $0x00000004, BX
-	JZ            low782
+	JZ            low781
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low783
+	JZ            low782
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low784
+	JZ            low783
 	VMOVSS        X19, 24(CX)
 
-low784:
-	JMP stored773
-
 low783:
-	TESTQ  $0x00000001, BX
-	JZ     low785
-	VMOVSS X19, 16(CX)
-
-low785:
-	JMP stored773
+	JMP stored772
 
 low782:
+	TESTQ  $0x00000001, BX
+	JZ     low784
+	VMOVSS X19, 16(CX)
+
+low784:
+	JMP stored772
+
+low781:
 	TESTQ     $0x00000002, BX
-	JZ        low786
+	JZ        low785
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low787
+	JZ        low786
 	VMOVSS    X19, 8(CX)
 
-low787:
-	JMP stored773
-
 low786:
+	JMP stored772
+
+low785:
 	TESTQ  $0x00000001, BX
-	JZ     low788
+	JZ     low787
 	VMOVSS X19, (CX)
 
-low788:
-stored773:
+low787:
+stored772:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z16
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -23025,100 +22686,100 @@ stored773:
 	VFMADD231PS.BCST (R8), Z16, Z2
 	VMOVAPS          Z16, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low790
+	JZ               low789
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low791
+	JZ               low790
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low792
+	JZ               low791
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low793
+	JZ               low792
 	VMOVSS           X19, 56(CX)
 
-low793:
-	JMP stored789
-
 low792:
-	TESTQ  $0x00000001, BX
-	JZ     low794
-	VMOVSS X19, 48(CX)
-
-low794:
-	JMP stored789
+	JMP stored788
 
 low791:
+	TESTQ  $0x00000001, BX
+	JZ     low793
+	VMOVSS X19, 48(CX)
+
+low793:
+	JMP stored788
+
+low790:
 	TESTQ     $0x00000002, BX
-	JZ        low795
+	JZ        low794
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low796
+	JZ        low795
 	VMOVSS    X19, 40(CX)
 
-low796:
-	JMP stored789
-
 low795:
+	JMP stored788
+
+low794:
 	TESTQ  $0x00000001, BX
-	JZ     low797
+	JZ     low796
 	VMOVSS X19, 32(CX)
 
-low797:
-	JMP stored789
+low796:
+	JMP stored788
 
-low790:
+low789:
 	TESTQ         $0x00000004, BX
-	JZ            low798
+	JZ            low797
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low799
+	JZ            low798
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low800
+	JZ            low799
 	VMOVSS        X19, 24(CX)
 
-low800:
-	JMP stored789
-
 low799:
-	TESTQ  $0x00000001, BX
-	JZ     low801
-	VMOVSS X19, 16(CX)
-
-low801:
-	JMP stored789
+	JMP stored788
 
 low798:
+	TESTQ  $0x00000001, BX
+	JZ     low800
+	VMOVSS X19, 16(CX)
+
+low800:
+	JMP stored788
+
+low797:
 	TESTQ     $0x00000002, BX
-	JZ        low802
+	JZ        low801
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low803
+	JZ        low802
 	VMOVSS    X19, 8(CX)
 
-low803:
-	JMP stored789
-
 low802:
+	JMP stored788
+
+low801:
 	TESTQ  $0x00000001, BX
-	JZ     low804
+	JZ     low803
 	VMOVSS X19, (CX)
 
-low804:
-stored789:
+low803:
+stored788:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z17
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -23127,100 +22788,100 @@ stored789:
 	VFMADD231PS.BCST (R8), Z17, Z2
 	VMOVAPS          Z17, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low806
+	JZ               low805
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low807
+	JZ               low806
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low808
+	JZ               low807
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low809
+	JZ               low808
 	VMOVSS           X19, 56(CX)
 
-low809:
-	JMP stored805
-
 low808:
-	TESTQ  $0x00000001, BX
-	JZ     low810
-	VMOVSS X19, 48(CX)
-
-low810:
-	JMP stored805
+	JMP stored804
 
 low807:
+	TESTQ  $0x00000001, BX
+	JZ     low809
+	VMOVSS X19, 48(CX)
+
+low809:
+	JMP stored804
+
+low806:
 	TESTQ     $0x00000002, BX
-	JZ        low811
+	JZ        low810
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low812
+	JZ        low811
 	VMOVSS    X19, 40(CX)
 
-low812:
-	JMP stored805
-
 low811:
+	JMP stored804
+
+low810:
 	TESTQ  $0x00000001, BX
-	JZ     low813
+	JZ     low812
 	VMOVSS X19, 32(CX)
 
-low813:
-	JMP stored805
+low812:
+	JMP stored804
 
-low806:
+low805:
 	TESTQ         $0x00000004, BX
-	JZ            low814
+	JZ            low813
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low815
+	JZ            low814
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low816
+	JZ            low815
 	VMOVSS        X19, 24(CX)
 
-low816:
-	JMP stored805
-
 low815:
-	TESTQ  $0x00000001, BX
-	JZ     low817
-	VMOVSS X19, 16(CX)
-
-low817:
-	JMP stored805
+	JMP stored804
 
 low814:
+	TESTQ  $0x00000001, BX
+	JZ     low816
+	VMOVSS X19, 16(CX)
+
+low816:
+	JMP stored804
+
+low813:
 	TESTQ     $0x00000002, BX
-	JZ        low818
+	JZ        low817
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low819
+	JZ        low818
 	VMOVSS    X19, 8(CX)
 
-low819:
-	JMP stored805
-
 low818:
+	JMP stored804
+
+low817:
 	TESTQ  $0x00000001, BX
-	JZ     low820
+	JZ     low819
 	VMOVSS X19, (CX)
 
-low820:
-stored805:
+low819:
+stored804:
 	ADDQ             DI, SI
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded580
+	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z18
 	VMOVUPS.Z        (SI), K1, Z19
 	VCMPPS           $0x06, Z21, Z19, K2
@@ -23229,108 +22890,108 @@ stored805:
 	VFMADD231PS.BCST (R8), Z18, Z2
 	VMOVAPS          Z18, Z19
 	TESTQ            $0x00000008, BX
-	JZ               low822
+	JZ               low821
 	VMOVUPS          Y19, (CX)
 	VEXTRACTF64X4    $0x01, Z19, Y19
 	TESTQ            $0x00000004, BX
-	JZ               low823
+	JZ               low822
 	VMOVUPS          X19, 32(CX)
 	VEXTRACTF32X4    $0x01, Y19, X19
 	TESTQ            $0x00000002, BX
-	JZ               low824
+	JZ               low823
 	VMOVSD           X19, 48(CX)
 	VUNPCKHPD        X19, X19, X19
 	TESTQ            $0x00000001, BX
-	JZ               low825
+	JZ               low824
 	VMOVSS           X19, 56(CX)
 
-low825:
-	JMP stored821
-
 low824:
-	TESTQ  $0x00000001, BX
-	JZ     low826
-	VMOVSS X19, 48(CX)
-
-low826:
-	JMP stored821
+	JMP stored820
 
 low823:
+	TESTQ  $0x00000001, BX
+	JZ     low825
+	VMOVSS X19, 48(CX)
+
+low825:
+	JMP stored820
+
+low822:
 	TESTQ     $0x00000002, BX
-	JZ        low827
+	JZ        low826
 	VMOVSD    X19, 32(CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low828
+	JZ        low827
 	VMOVSS    X19, 40(CX)
 
-low828:
-	JMP stored821
-
 low827:
+	JMP stored820
+
+low826:
 	TESTQ  $0x00000001, BX
-	JZ     low829
+	JZ     low828
 	VMOVSS X19, 32(CX)
 
-low829:
-	JMP stored821
+low828:
+	JMP stored820
 
-low822:
+low821:
 	TESTQ         $0x00000004, BX
-	JZ            low830
+	JZ            low829
 	VMOVUPS       X19, (CX)
 	VEXTRACTF32X4 $0x01, Y19, X19
 	TESTQ         $0x00000002, BX
-	JZ            low831
+	JZ            low830
 	VMOVSD        X19, 16(CX)
 	VUNPCKHPD     X19, X19, X19
 	TESTQ         $0x00000001, BX
-	JZ            low832
+	JZ            low831
 	VMOVSS        X19, 24(CX)
 
-low832:
-	JMP stored821
-
 low831:
-	TESTQ  $0x00000001, BX
-	JZ     low833
-	VMOVSS X19, 16(CX)
-
-low833:
-	JMP stored821
+	JMP stored820
 
 low830:
+	TESTQ  $0x00000001, BX
+	JZ     low832
+	VMOVSS X19, 16(CX)
+
+low832:
+	JMP stored820
+
+low829:
 	TESTQ     $0x00000002, BX
-	JZ        low834
+	JZ        low833
 	VMOVSD    X19, (CX)
 	VUNPCKHPD X19, X19, X19
 	TESTQ     $0x00000001, BX
-	JZ        low835
+	JZ        low834
 	VMOVSS    X19, 8(CX)
 
-low835:
-	JMP stored821
-
 low834:
+	JMP stored820
+
+low833:
 	TESTQ  $0x00000001, BX
-	JZ     low836
+	JZ     low835
 	VMOVSS X19, (CX)
 
-low836:
-stored821:
+low835:
+stored820:
 	ADDQ DI, SI
 	ADDQ DX, CX
 	ADDQ R9, R8
 
-folded580:
+folded579:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some837
+	JGE  some836
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some837:
+some836:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -23401,68 +23062,68 @@ some837:
 	VSHUFF64X2       $0x88, Z16, Z8, Z8
 	VFMADD231PS.BCST (CX), Z3, Z0
 	CMPQ             BX, $0x01
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 4(CX), Z6, Z0
 	CMPQ             BX, $0x02
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 8(CX), Z18, Z0
 	CMPQ             BX, $0x03
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 12(CX), Z5, Z0
 	CMPQ             BX, $0x04
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 16(CX), Z15, Z0
 	CMPQ             BX, $0x05
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 20(CX), Z11, Z0
 	CMPQ             BX, $0x06
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 24(CX), Z14, Z0
 	CMPQ             BX, $0x07
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	CMPQ             BX, $0x08
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 32(CX), Z20, Z0
 	CMPQ             BX, $0x09
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 36(CX), Z9, Z0
 	CMPQ             BX, $0x0a
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 40(CX), Z12, Z0
 	CMPQ             BX, $0x0b
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 44(CX), Z8, Z0
 	CMPQ             BX, $0x0c
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 48(CX), Z13, Z0
 	CMPQ             BX, $0x0d
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 52(CX), Z10, Z0
 	CMPQ             BX, $0x0e
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 56(CX), Z17, Z0
 	CMPQ             BX, $0x0f
-	JE               turned838
+	JE               turned837
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 
-turned838:
+turned837:
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some855
+	JGE     some854
 	MOVQ    n+120(FP), CX
 	MOVQ    dx+0(FP), DX
 	MOVQ    lddx+8(FP), SI
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    CX, $0x10
-	JLT     few857
+	JLT     few856
 	CMPQ    SI, $0x04
-	JNE     apart858
+	JNE     apart857
 	VMOVUPS Z0, (DX)
-	JMP     stored859
+	JMP     stored858
 
-apart858:
+apart857:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -23487,10 +23148,10 @@ apart858:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored859:
-	JMP stored856
+stored858:
+	JMP stored855
 
-few857:
+few856:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -23506,65 +23167,65 @@ few857:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored860
+	JLE           stored859
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored860
+	JLE           stored859
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored860
+	JLE           stored859
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored860
+	JLE           stored859
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored860:
-stored856:
+stored859:
+stored855:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -23572,206 +23233,206 @@ stored856:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again576
+	JGE    again575
 
-some855:
+some854:
 	VPXORD        Z3, Z3, Z3
 	MOVQ          db+32(FP), CX
 	ADDQ          AX, CX
 	VADDPS        Z3, Z1, Z1
 	TESTQ         $0x00000008, BX
-	JZ            low862
+	JZ            low861
 	VMOVUPS       Y1, (CX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, BX
-	JZ            low863
+	JZ            low862
 	VMOVUPS       X1, 32(CX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, BX
-	JZ            low864
+	JZ            low863
 	VMOVSD        X1, 48(CX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low865
+	JZ            low864
 	VMOVSS        X1, 56(CX)
 
-low865:
-	JMP stored861
-
 low864:
-	TESTQ  $0x00000001, BX
-	JZ     low866
-	VMOVSS X1, 48(CX)
-
-low866:
-	JMP stored861
+	JMP stored860
 
 low863:
+	TESTQ  $0x00000001, BX
+	JZ     low865
+	VMOVSS X1, 48(CX)
+
+low865:
+	JMP stored860
+
+low862:
 	TESTQ     $0x00000002, BX
-	JZ        low867
+	JZ        low866
 	VMOVSD    X1, 32(CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low868
+	JZ        low867
 	VMOVSS    X1, 40(CX)
 
-low868:
-	JMP stored861
-
 low867:
+	JMP stored860
+
+low866:
 	TESTQ  $0x00000001, BX
-	JZ     low869
+	JZ     low868
 	VMOVSS X1, 32(CX)
 
-low869:
-	JMP stored861
+low868:
+	JMP stored860
 
-low862:
+low861:
 	TESTQ        $0x00000004, BX
-	JZ           low870
+	JZ           low869
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low871
+	JZ           low870
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low872
+	JZ           low871
 	VMOVSS       X1, 24(CX)
 
-low872:
-	JMP stored861
-
 low871:
-	TESTQ  $0x00000001, BX
-	JZ     low873
-	VMOVSS X1, 16(CX)
-
-low873:
-	JMP stored861
+	JMP stored860
 
 low870:
+	TESTQ  $0x00000001, BX
+	JZ     low872
+	VMOVSS X1, 16(CX)
+
+low872:
+	JMP stored860
+
+low869:
 	TESTQ     $0x00000002, BX
-	JZ        low874
+	JZ        low873
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low875
+	JZ        low874
 	VMOVSS    X1, 8(CX)
 
-low875:
-	JMP stored861
-
 low874:
+	JMP stored860
+
+low873:
 	TESTQ  $0x00000001, BX
-	JZ     low876
+	JZ     low875
 	VMOVSS X1, (CX)
 
-low876:
-stored861:
+low875:
+stored860:
 	MOVQ          dw+16(FP), CX
 	ADDQ          AX, CX
 	MOVQ          lddw+24(FP), DX
 	VADDPS        Z3, Z2, Z2
 	TESTQ         $0x00000008, BX
-	JZ            low878
+	JZ            low877
 	VMOVUPS       Y2, (CX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, BX
-	JZ            low879
+	JZ            low878
 	VMOVUPS       X2, 32(CX)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, BX
-	JZ            low880
+	JZ            low879
 	VMOVSD        X2, 48(CX)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low881
+	JZ            low880
 	VMOVSS        X2, 56(CX)
 
-low881:
-	JMP stored877
-
 low880:
-	TESTQ  $0x00000001, BX
-	JZ     low882
-	VMOVSS X2, 48(CX)
-
-low882:
-	JMP stored877
+	JMP stored876
 
 low879:
+	TESTQ  $0x00000001, BX
+	JZ     low881
+	VMOVSS X2, 48(CX)
+
+low881:
+	JMP stored876
+
+low878:
 	TESTQ     $0x00000002, BX
-	JZ        low883
+	JZ        low882
 	VMOVSD    X2, 32(CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low884
+	JZ        low883
 	VMOVSS    X2, 40(CX)
 
-low884:
-	JMP stored877
-
 low883:
+	JMP stored876
+
+low882:
 	TESTQ  $0x00000001, BX
-	JZ     low885
+	JZ     low884
 	VMOVSS X2, 32(CX)
 
-low885:
-	JMP stored877
+low884:
+	JMP stored876
 
-low878:
+low877:
 	TESTQ        $0x00000004, BX
-	JZ           low886
+	JZ           low885
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low887
+	JZ           low886
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low888
+	JZ           low887
 	VMOVSS       X2, 24(CX)
 
-low888:
-	JMP stored877
-
 low887:
-	TESTQ  $0x00000001, BX
-	JZ     low889
-	VMOVSS X2, 16(CX)
-
-low889:
-	JMP stored877
+	JMP stored876
 
 low886:
+	TESTQ  $0x00000001, BX
+	JZ     low888
+	VMOVSS X2, 16(CX)
+
+low888:
+	JMP stored876
+
+low885:
 	TESTQ     $0x00000002, BX
-	JZ        low890
+	JZ        low889
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low891
+	JZ        low890
 	VMOVSS    X2, 8(CX)
 
-low891:
-	JMP stored877
-
 low890:
+	JMP stored876
+
+low889:
 	TESTQ  $0x00000001, BX
-	JZ     low892
+	JZ     low891
 	VMOVSS X2, (CX)
 
-low892:
-stored877:
+low891:
+stored876:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some893
+	JGE    some892
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some893:
-turned522:
+some892:
+turned521:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x10, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -23792,13 +23453,13 @@ turned522:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    CX, $0x10
-	JLT     few895
+	JLT     few894
 	CMPQ    SI, $0x04
-	JNE     apart896
+	JNE     apart895
 	VMOVUPS Z0, (DX)
-	JMP     stored897
+	JMP     stored896
 
-apart896:
+apart895:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -23823,10 +23484,10 @@ apart896:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored897:
-	JMP stored894
+stored896:
+	JMP stored893
 
-few895:
+few894:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -23842,65 +23503,65 @@ few895:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored898
+	JLE           stored897
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored898
+	JLE           stored897
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored898
+	JLE           stored897
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored898
+	JLE           stored897
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored898:
-stored894:
+stored897:
+stored893:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -23908,29 +23569,29 @@ stored894:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block519
-	JMP    end517
+	JGE    block518
+	JMP    end516
 
-other518:
-block900:
+other517:
+block898:
 	// 16 rows of dx, from +0; 16×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk901:
+chunk899:
 	CMPQ BX, $0x10
-	JLT  last902
+	JLT  last900
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept905
+	JE     kept903
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready906
+	JMP    ready904
 
-kept905:
+kept903:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Z1
@@ -23939,8 +23600,8 @@ kept905:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Z2
 
-ready906:
-again904:
+ready904:
+again902:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -23953,7 +23614,7 @@ again904:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole907
+	JGE    whole905
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -23970,127 +23631,127 @@ again904:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole907:
+whole905:
 	VMOVUPS          (CX), Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z4
 	VADDPS           Z4, Z1, Z1
 	VFMADD231PS.BCST (R8), Z4, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z5
 	VADDPS           Z5, Z1, Z1
 	VFMADD231PS.BCST (R8), Z5, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z6
 	VADDPS           Z6, Z1, Z1
 	VFMADD231PS.BCST (R8), Z6, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z7
 	VADDPS           Z7, Z1, Z1
 	VFMADD231PS.BCST (R8), Z7, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z8
 	VADDPS           Z8, Z1, Z1
 	VFMADD231PS.BCST (R8), Z8, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z9
 	VADDPS           Z9, Z1, Z1
 	VFMADD231PS.BCST (R8), Z9, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z10
 	VADDPS           Z10, Z1, Z1
 	VFMADD231PS.BCST (R8), Z10, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z11
 	VADDPS           Z11, Z1, Z1
 	VFMADD231PS.BCST (R8), Z11, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z12
 	VADDPS           Z12, Z1, Z1
 	VFMADD231PS.BCST (R8), Z12, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z13
 	VADDPS           Z13, Z1, Z1
 	VFMADD231PS.BCST (R8), Z13, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z14
 	VADDPS           Z14, Z1, Z1
 	VFMADD231PS.BCST (R8), Z14, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z15
 	VADDPS           Z15, Z1, Z1
 	VFMADD231PS.BCST (R8), Z15, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z16
 	VADDPS           Z16, Z1, Z1
 	VFMADD231PS.BCST (R8), Z16, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z17
 	VADDPS           Z17, Z1, Z1
 	VFMADD231PS.BCST (R8), Z17, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded908
+	JLE              folded906
 	VMOVUPS          (CX), Z18
 	VADDPS           Z18, Z1, Z1
 	VFMADD231PS.BCST (R8), Z18, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded908:
+folded906:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some909
+	JGE  some907
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some909:
+some907:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -24177,20 +23838,20 @@ some909:
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some927
+	JGE              some925
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few929
+	JLT              few927
 	CMPQ             SI, $0x04
-	JNE              apart930
+	JNE              apart928
 	VMOVUPS          Z0, (DX)
-	JMP              stored931
+	JMP              stored929
 
-apart930:
+apart928:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -24215,10 +23876,10 @@ apart930:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored931:
-	JMP stored928
+stored929:
+	JMP stored926
 
-few929:
+few927:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -24234,65 +23895,65 @@ few929:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored932
+	JLE           stored930
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored932
+	JLE           stored930
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored932
+	JLE           stored930
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored932
+	JLE           stored930
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored932:
-stored928:
+stored930:
+stored926:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -24300,9 +23961,9 @@ stored928:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again904
+	JGE    again902
 
-some927:
+some925:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -24315,31 +23976,31 @@ some927:
 	VMOVUPS Z2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some933
+	JGE     some931
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some933:
+some931:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk901
-	JMP  turned903
+	JGE  chunk899
+	JMP  turned901
 
-last902:
+last900:
 	CMPQ BX, $0x08
-	JNE  partly934
+	JNE  partly932
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept936
+	JE     kept934
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready937
+	JMP    ready935
 
-kept936:
+kept934:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -24348,8 +24009,8 @@ kept936:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y2
 
-ready937:
-again935:
+ready935:
+again933:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -24362,7 +24023,7 @@ again935:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole938
+	JGE    whole936
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -24379,127 +24040,127 @@ again935:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole938:
+whole936:
 	VMOVUPS          (CX), Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R8), Y3, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y4
 	VADDPS           Y4, Y1, Y1
 	VFMADD231PS.BCST (R8), Y4, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y1, Y1
 	VFMADD231PS.BCST (R8), Y13, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y1, Y1
 	VFMADD231PS.BCST (R8), Y14, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y1, Y1
 	VFMADD231PS.BCST (R8), Y15, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y16
 	VADDPS           Y16, Y1, Y1
 	VFMADD231PS.BCST (R8), Y16, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y17
 	VADDPS           Y17, Y1, Y1
 	VFMADD231PS.BCST (R8), Y17, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded939
+	JLE              folded937
 	VMOVUPS          (CX), Y18
 	VADDPS           Y18, Y1, Y1
 	VFMADD231PS.BCST (R8), Y18, Y2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded939:
+folded937:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some940
+	JGE  some938
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some940:
+some938:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -24546,20 +24207,20 @@ some940:
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some950
+	JGE              some948
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z3, Z3, Z3
 	VADDPS           Z3, Z0, Z0
 	CMPQ             CX, $0x10
-	JLT              few952
+	JLT              few950
 	CMPQ             SI, $0x04
-	JNE              apart953
+	JNE              apart951
 	VMOVUPS          Z0, (DX)
-	JMP              stored954
+	JMP              stored952
 
-apart953:
+apart951:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -24584,10 +24245,10 @@ apart953:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored954:
-	JMP stored951
+stored952:
+	JMP stored949
 
-few952:
+few950:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -24603,65 +24264,65 @@ few952:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored955
+	JLE           stored953
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored955
+	JLE           stored953
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored955
+	JLE           stored953
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored955
+	JLE           stored953
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored955:
-stored951:
+stored953:
+stored949:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -24669,9 +24330,9 @@ stored951:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again935
+	JGE    again933
 
-some950:
+some948:
 	VPXORD  Z3, Z3, Z3
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -24684,15 +24345,15 @@ some950:
 	VMOVUPS Y2, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some956
+	JGE     some954
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some956:
-	JMP turned903
+some954:
+	JMP turned901
 
-partly934:
+partly932:
 	MOVQ  BX, DX
 	ANDQ  $0x0f, DX
 	MOVL  $0x0000ffff, CX
@@ -24702,12 +24363,12 @@ partly934:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept958
+	JE     kept956
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	JMP    ready959
+	JMP    ready957
 
-kept958:
+kept956:
 	MOVQ      db+32(FP), CX
 	ADDQ      AX, CX
 	VMOVUPS.Z (CX), K1, Z1
@@ -24716,8 +24377,8 @@ kept958:
 	MOVQ      lddw+24(FP), DX
 	VMOVUPS.Z (CX), K1, Z2
 
-ready959:
-again957:
+ready957:
+again955:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -24730,7 +24391,7 @@ again957:
 	VPXORD Z21, Z21, Z21
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x10
-	JGE    whole960
+	JGE    whole958
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -24747,127 +24408,127 @@ again957:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 
-whole960:
+whole958:
 	VMOVUPS.Z        (CX), K1, Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z4
 	VADDPS           Z4, Z1, Z1
 	VFMADD231PS.BCST (R8), Z4, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z5
 	VADDPS           Z5, Z1, Z1
 	VFMADD231PS.BCST (R8), Z5, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z6
 	VADDPS           Z6, Z1, Z1
 	VFMADD231PS.BCST (R8), Z6, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z7
 	VADDPS           Z7, Z1, Z1
 	VFMADD231PS.BCST (R8), Z7, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z8
 	VADDPS           Z8, Z1, Z1
 	VFMADD231PS.BCST (R8), Z8, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z9
 	VADDPS           Z9, Z1, Z1
 	VFMADD231PS.BCST (R8), Z9, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z10
 	VADDPS           Z10, Z1, Z1
 	VFMADD231PS.BCST (R8), Z10, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x08
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z11
 	VADDPS           Z11, Z1, Z1
 	VFMADD231PS.BCST (R8), Z11, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x09
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z12
 	VADDPS           Z12, Z1, Z1
 	VFMADD231PS.BCST (R8), Z12, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0a
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z13
 	VADDPS           Z13, Z1, Z1
 	VFMADD231PS.BCST (R8), Z13, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0b
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z14
 	VADDPS           Z14, Z1, Z1
 	VFMADD231PS.BCST (R8), Z14, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0c
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z15
 	VADDPS           Z15, Z1, Z1
 	VFMADD231PS.BCST (R8), Z15, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0d
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z16
 	VADDPS           Z16, Z1, Z1
 	VFMADD231PS.BCST (R8), Z16, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0e
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z17
 	VADDPS           Z17, Z1, Z1
 	VFMADD231PS.BCST (R8), Z17, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x0f
-	JLE              folded961
+	JLE              folded959
 	VMOVUPS.Z        (CX), K1, Z18
 	VADDPS           Z18, Z1, Z1
 	VFMADD231PS.BCST (R8), Z18, Z2
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded961:
+folded959:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some962
+	JGE  some960
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some962:
+some960:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -24938,68 +24599,68 @@ some962:
 	VSHUFF64X2       $0x88, Z16, Z8, Z8
 	VFMADD231PS.BCST (CX), Z3, Z0
 	CMPQ             BX, $0x01
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 4(CX), Z6, Z0
 	CMPQ             BX, $0x02
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 8(CX), Z18, Z0
 	CMPQ             BX, $0x03
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 12(CX), Z5, Z0
 	CMPQ             BX, $0x04
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 16(CX), Z15, Z0
 	CMPQ             BX, $0x05
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 20(CX), Z11, Z0
 	CMPQ             BX, $0x06
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 24(CX), Z14, Z0
 	CMPQ             BX, $0x07
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 28(CX), Z4, Z0
 	CMPQ             BX, $0x08
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 32(CX), Z20, Z0
 	CMPQ             BX, $0x09
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 36(CX), Z9, Z0
 	CMPQ             BX, $0x0a
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 40(CX), Z12, Z0
 	CMPQ             BX, $0x0b
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 44(CX), Z8, Z0
 	CMPQ             BX, $0x0c
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 48(CX), Z13, Z0
 	CMPQ             BX, $0x0d
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 52(CX), Z10, Z0
 	CMPQ             BX, $0x0e
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 56(CX), Z17, Z0
 	CMPQ             BX, $0x0f
-	JE               turned963
+	JE               turned961
 	VFMADD231PS.BCST 60(CX), Z7, Z0
 
-turned963:
+turned961:
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some980
+	JGE     some978
 	MOVQ    n+120(FP), CX
 	MOVQ    dx+0(FP), DX
 	MOVQ    lddx+8(FP), SI
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    CX, $0x10
-	JLT     few982
+	JLT     few980
 	CMPQ    SI, $0x04
-	JNE     apart983
+	JNE     apart981
 	VMOVUPS Z0, (DX)
-	JMP     stored984
+	JMP     stored982
 
-apart983:
+apart981:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -25024,10 +24685,10 @@ apart983:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored984:
-	JMP stored981
+stored982:
+	JMP stored979
 
-few982:
+few980:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -25043,65 +24704,65 @@ few982:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored985
+	JLE           stored983
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored985
+	JLE           stored983
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored985
+	JLE           stored983
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored985
+	JLE           stored983
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored985:
-stored981:
+stored983:
+stored979:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -25109,206 +24770,206 @@ stored981:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again957
+	JGE    again955
 
-some980:
+some978:
 	VPXORD        Z3, Z3, Z3
 	MOVQ          db+32(FP), CX
 	ADDQ          AX, CX
 	VADDPS        Z3, Z1, Z1
 	TESTQ         $0x00000008, BX
-	JZ            low987
+	JZ            low985
 	VMOVUPS       Y1, (CX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, BX
-	JZ            low988
+	JZ            low986
 	VMOVUPS       X1, 32(CX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, BX
-	JZ            low989
+	JZ            low987
 	VMOVSD        X1, 48(CX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, BX
-	JZ            low990
+	JZ            low988
 	VMOVSS        X1, 56(CX)
 
-low990:
-	JMP stored986
+low988:
+	JMP stored984
 
-low989:
+low987:
 	TESTQ  $0x00000001, BX
-	JZ     low991
+	JZ     low989
 	VMOVSS X1, 48(CX)
 
-low991:
-	JMP stored986
+low989:
+	JMP stored984
 
-low988:
+low986:
 	TESTQ     $0x00000002, BX
-	JZ        low992
+	JZ        low990
 	VMOVSD    X1, 32(CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low993
+	JZ        low991
 	VMOVSS    X1, 40(CX)
 
-low993:
-	JMP stored986
+low991:
+	JMP stored984
 
-low992:
+low990:
 	TESTQ  $0x00000001, BX
-	JZ     low994
+	JZ     low992
 	VMOVSS X1, 32(CX)
 
-low994:
-	JMP stored986
+low992:
+	JMP stored984
 
-low987:
+low985:
 	TESTQ        $0x00000004, BX
-	JZ           low995
+	JZ           low993
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, BX
-	JZ           low996
+	JZ           low994
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, BX
-	JZ           low997
+	JZ           low995
 	VMOVSS       X1, 24(CX)
 
-low997:
-	JMP stored986
+low995:
+	JMP stored984
 
-low996:
+low994:
 	TESTQ  $0x00000001, BX
-	JZ     low998
+	JZ     low996
 	VMOVSS X1, 16(CX)
 
-low998:
-	JMP stored986
+low996:
+	JMP stored984
 
-low995:
+low993:
 	TESTQ     $0x00000002, BX
-	JZ        low999
+	JZ        low997
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, BX
-	JZ        low1000
+	JZ        low998
 	VMOVSS    X1, 8(CX)
 
-low1000:
-	JMP stored986
+low998:
+	JMP stored984
 
-low999:
+low997:
 	TESTQ  $0x00000001, BX
-	JZ     low1001
+	JZ     low999
 	VMOVSS X1, (CX)
 
-low1001:
-stored986:
+low999:
+stored984:
 	MOVQ          dw+16(FP), CX
 	ADDQ          AX, CX
 	MOVQ          lddw+24(FP), DX
 	VADDPS        Z3, Z2, Z2
 	TESTQ         $0x00000008, BX
-	JZ            low1003
+	JZ            low1001
 	VMOVUPS       Y2, (CX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, BX
-	JZ            low1004
+	JZ            low1002
 	VMOVUPS       X2, 32(CX)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, BX
-	JZ            low1005
+	JZ            low1003
 	VMOVSD        X2, 48(CX)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, BX
-	JZ            low1006
+	JZ            low1004
 	VMOVSS        X2, 56(CX)
 
-low1006:
-	JMP stored1002
+low1004:
+	JMP stored1000
 
-low1005:
+low1003:
 	TESTQ  $0x00000001, BX
-	JZ     low1007
+	JZ     low1005
 	VMOVSS X2, 48(CX)
 
-low1007:
-	JMP stored1002
+low1005:
+	JMP stored1000
 
-low1004:
+low1002:
 	TESTQ     $0x00000002, BX
-	JZ        low1008
+	JZ        low1006
 	VMOVSD    X2, 32(CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low1009
+	JZ        low1007
 	VMOVSS    X2, 40(CX)
 
-low1009:
-	JMP stored1002
+low1007:
+	JMP stored1000
 
-low1008:
+low1006:
 	TESTQ  $0x00000001, BX
-	JZ     low1010
+	JZ     low1008
 	VMOVSS X2, 32(CX)
 
-low1010:
-	JMP stored1002
+low1008:
+	JMP stored1000
 
-low1003:
+low1001:
 	TESTQ        $0x00000004, BX
-	JZ           low1011
+	JZ           low1009
 	VMOVUPS      X2, (CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, BX
-	JZ           low1012
+	JZ           low1010
 	VMOVSD       X2, 16(CX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, BX
-	JZ           low1013
+	JZ           low1011
 	VMOVSS       X2, 24(CX)
 
-low1013:
-	JMP stored1002
+low1011:
+	JMP stored1000
 
-low1012:
+low1010:
 	TESTQ  $0x00000001, BX
-	JZ     low1014
+	JZ     low1012
 	VMOVSS X2, 16(CX)
 
-low1014:
-	JMP stored1002
+low1012:
+	JMP stored1000
 
-low1011:
+low1009:
 	TESTQ     $0x00000002, BX
-	JZ        low1015
+	JZ        low1013
 	VMOVSD    X2, (CX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, BX
-	JZ        low1016
+	JZ        low1014
 	VMOVSS    X2, 8(CX)
 
-low1016:
-	JMP stored1002
+low1014:
+	JMP stored1000
 
-low1015:
+low1013:
 	TESTQ  $0x00000001, BX
-	JZ     low1017
+	JZ     low1015
 	VMOVSS X2, (CX)
 
-low1017:
-stored1002:
+low1015:
+stored1000:
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some1018
+	JGE    some1016
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some1018:
-turned903:
+some1016:
+turned901:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x10, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -25329,13 +24990,13 @@ turned903:
 	VPXORD  Z3, Z3, Z3
 	VADDPS  Z3, Z0, Z0
 	CMPQ    CX, $0x10
-	JLT     few1020
+	JLT     few1018
 	CMPQ    SI, $0x04
-	JNE     apart1021
+	JNE     apart1019
 	VMOVUPS Z0, (DX)
-	JMP     stored1022
+	JMP     stored1020
 
-apart1021:
+apart1019:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -25360,10 +25021,10 @@ apart1021:
 	VEXTRACTPS    $0x02, X3, (R10)(DI*2)
 	VEXTRACTPS    $0x03, X3, (R10)(R9*1)
 
-stored1022:
-	JMP stored1019
+stored1020:
+	JMP stored1017
 
-few1020:
+few1018:
 	VMOVAPS       Z0, Z4
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -25379,65 +25040,65 @@ few1020:
 	VUNPCKLPD     Z6, Z5, Z5
 	VMOVSS        X4, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored1023
+	JLE           stored1021
 	VMOVSS        X8, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored1023
+	JLE           stored1021
 	VMOVSS        X5, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored1023
+	JLE           stored1021
 	VMOVSS        X7, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x01, Z4, X6
 	VMOVSS        X6, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x01, Z8, X6
 	VMOVSS        X6, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x01, Z5, X6
 	VMOVSS        X6, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x01, Z7, X6
 	VMOVSS        X6, (DX)(R9*1)
 	CMPQ          CX, $0x08
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x02, Z4, X6
 	VMOVSS        X6, (R10)
 	CMPQ          CX, $0x09
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x02, Z8, X6
 	VMOVSS        X6, (R10)(SI*1)
 	CMPQ          CX, $0x0a
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x02, Z5, X6
 	VMOVSS        X6, (R10)(SI*2)
 	CMPQ          CX, $0x0b
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x02, Z7, X6
 	VMOVSS        X6, (R10)(DI*1)
 	CMPQ          CX, $0x0c
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x03, Z4, X6
 	VMOVSS        X6, (R10)(SI*4)
 	CMPQ          CX, $0x0d
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x03, Z8, X6
 	VMOVSS        X6, (R10)(R8*1)
 	CMPQ          CX, $0x0e
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x03, Z5, X6
 	VMOVSS        X6, (R10)(DI*2)
 	CMPQ          CX, $0x0f
-	JLE           stored1023
+	JLE           stored1021
 	VEXTRACTF32X4 $0x03, Z7, X6
 	VMOVSS        X6, (R10)(R9*1)
 
-stored1023:
-stored1019:
+stored1021:
+stored1017:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x10, SI, SI
 	ADDQ   SI, DX
@@ -25445,10 +25106,9 @@ stored1019:
 	SUBQ   $0x10, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block900
-	JMP    end517
+	JGE    block898
 
-end517:
+end516:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -29102,30 +28762,30 @@ stored209:
 	JMP    end2
 
 other3:
-block211:
+block210:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk212:
+chunk211:
 	CMPQ BX, $0x10
-	JLT  last213
+	JLT  last212
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept216
+	JE     kept215
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready217
+	JMP    ready216
 
-kept216:
+kept215:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -29139,8 +28799,8 @@ kept216:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX), Z7
 
-ready217:
-again215:
+ready216:
+again214:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -29153,7 +28813,7 @@ again215:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole218
+	JGE    whole217
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -29169,7 +28829,7 @@ again215:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole218:
+whole217:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX), Z9
@@ -29183,7 +28843,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded219
+	JLE          folded218
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX), Z11
@@ -29197,7 +28857,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded219
+	JLE          folded218
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX), Z13
@@ -29211,7 +28871,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded219
+	JLE          folded218
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX), Z15
@@ -29225,7 +28885,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded219
+	JLE          folded218
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX), Z17
@@ -29239,7 +28899,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded219
+	JLE          folded218
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX), Z19
@@ -29253,7 +28913,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded219
+	JLE          folded218
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX), Z21
@@ -29267,7 +28927,7 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded219
+	JLE          folded218
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX), Z23
@@ -29281,15 +28941,15 @@ whole218:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded219:
+folded218:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some220
+	JGE  some219
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some220:
+some219:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29376,7 +29036,7 @@ some220:
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some238
+	JGE              some237
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -29392,34 +29052,34 @@ some220:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored240
+	JLE              stored239
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored240
+	JLE              stored239
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored240
+	JLE              stored239
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored240
+	JLE              stored239
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored240
+	JLE              stored239
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored240
+	JLE              stored239
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored240
+	JLE              stored239
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored240:
+stored239:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -29428,9 +29088,9 @@ stored240:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again215
+	JGE    again214
 
-some238:
+some237:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29452,44 +29112,44 @@ some238:
 	VMOVUPD Z7, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some241
+	JGE     some240
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some241:
+some240:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk212
-	JMP  turned214
+	JGE  chunk211
+	JMP  turned213
 
-last213:
+last212:
 	CMPQ BX, $0x08
-	JLE  narrower242
+	JLE  narrower241
 	CMPQ BX, $0x10
-	JNE  over243
-	JMP  turned214
+	JNE  over242
+	JMP  turned213
 
-over243:
+over242:
 	CMPQ   BX, $0x0b
-	JGE    over244
+	JGE    over243
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept246
+	JE     kept245
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready247
+	JMP    ready246
 
-kept246:
+kept245:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -29503,8 +29163,8 @@ kept246:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), X7
 
-ready247:
-again245:
+ready246:
+again244:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -29517,7 +29177,7 @@ again245:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole248
+	JGE    whole247
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -29533,7 +29193,7 @@ again245:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole248:
+whole247:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X9
@@ -29547,7 +29207,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded249
+	JLE          folded248
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X11
@@ -29561,7 +29221,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded249
+	JLE          folded248
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X13
@@ -29575,7 +29235,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded249
+	JLE          folded248
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X15
@@ -29589,7 +29249,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded249
+	JLE          folded248
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X17
@@ -29603,7 +29263,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded249
+	JLE          folded248
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X19
@@ -29617,7 +29277,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded249
+	JLE          folded248
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X21
@@ -29631,7 +29291,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded249
+	JLE          folded248
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X23
@@ -29645,15 +29305,15 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded249:
+folded248:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some250
+	JGE  some249
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some250:
+some249:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29713,17 +29373,17 @@ some250:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over260
+	JLE              over259
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over260:
+over259:
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some262
+	JGE              some261
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -29739,34 +29399,34 @@ over260:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored264
+	JLE              stored263
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored264
+	JLE              stored263
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored264
+	JLE              stored263
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored264
+	JLE              stored263
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored264
+	JLE              stored263
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored264
+	JLE              stored263
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored264
+	JLE              stored263
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored264:
+stored263:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -29775,9 +29435,9 @@ stored264:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again245
+	JGE    again244
 
-some262:
+some261:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29799,33 +29459,33 @@ some262:
 	VMOVUPD X7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some265
+	JGE     some264
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some265:
-	JMP turned214
+some264:
+	JMP turned213
 
-over244:
+over243:
 	CMPQ   BX, $0x0d
-	JGE    over266
+	JGE    over265
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept268
+	JE     kept267
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready269
+	JMP    ready268
 
-kept268:
+kept267:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -29839,8 +29499,8 @@ kept268:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Y7
 
-ready269:
-again267:
+ready268:
+again266:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -29853,7 +29513,7 @@ again267:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole270
+	JGE    whole269
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -29869,7 +29529,7 @@ again267:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole270:
+whole269:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y9
@@ -29883,7 +29543,7 @@ whole270:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded271
+	JLE          folded270
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y11
@@ -29897,7 +29557,7 @@ whole270:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded271
+	JLE          folded270
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y13
@@ -29911,7 +29571,7 @@ whole270:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded271
+	JLE          folded270
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y15
@@ -29925,7 +29585,7 @@ whole270:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded271
+	JLE          folded270
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y17
@@ -29939,7 +29599,7 @@ whole270:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded271
+	JLE          folded270
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y19
@@ -29953,7 +29613,7 @@ whole270:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded271
+	JLE          folded270
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y21
@@ -29967,7 +29627,7 @@ whole270:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded271
+	JLE          folded270
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y23
@@ -29981,15 +29641,15 @@ whole270:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded271:
+folded270:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some272
+	JGE  some271
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some272:
+some271:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30049,29 +29709,29 @@ some272:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over282
+	JLE              over281
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over282:
+over281:
 	CMPQ             BX, $0x50
-	JLE              over283
+	JLE              over282
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 
-over283:
+over282:
 	CMPQ             BX, $0x48
-	JLE              over284
+	JLE              over283
 	VFMADD231PD.BCST 80(CX), Z19, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z19, Z1
 
-over284:
+over283:
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some286
+	JGE              some285
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -30087,34 +29747,34 @@ over284:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored288
+	JLE              stored287
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored288
+	JLE              stored287
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored288
+	JLE              stored287
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored288
+	JLE              stored287
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored288
+	JLE              stored287
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored288
+	JLE              stored287
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored288
+	JLE              stored287
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored288:
+stored287:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -30123,9 +29783,9 @@ stored288:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again267
+	JGE    again266
 
-some286:
+some285:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30147,31 +29807,31 @@ some286:
 	VMOVUPD Y7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some289
+	JGE     some288
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some289:
-	JMP turned214
+some288:
+	JMP turned213
 
-over266:
+over265:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept291
+	JE     kept290
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready292
+	JMP    ready291
 
-kept291:
+kept290:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -30185,8 +29845,8 @@ kept291:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Z7
 
-ready292:
-again290:
+ready291:
+again289:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -30199,7 +29859,7 @@ again290:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole293
+	JGE    whole292
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -30215,7 +29875,7 @@ again290:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole293:
+whole292:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z9
@@ -30229,7 +29889,7 @@ whole293:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded294
+	JLE          folded293
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z11
@@ -30243,7 +29903,7 @@ whole293:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded294
+	JLE          folded293
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z13
@@ -30257,7 +29917,7 @@ whole293:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded294
+	JLE          folded293
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z15
@@ -30271,7 +29931,7 @@ whole293:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded294
+	JLE          folded293
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z17
@@ -30285,7 +29945,7 @@ whole293:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded294
+	JLE          folded293
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z19
@@ -30299,7 +29959,7 @@ whole293:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded294
+	JLE          folded293
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z21
@@ -30313,7 +29973,7 @@ whole293:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded294
+	JLE          folded293
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z23
@@ -30327,15 +29987,15 @@ whole293:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded294:
+folded293:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some295
+	JGE  some294
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some295:
+some294:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30407,53 +30067,53 @@ some295:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over305
+	JLE              over304
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over305:
+over304:
 	CMPQ             BX, $0x70
-	JLE              over306
+	JLE              over305
 	VFMADD231PD.BCST 72(CX), Z23, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
 
-over306:
+over305:
 	CMPQ             BX, $0x68
-	JLE              over307
+	JLE              over306
 	VFMADD231PD.BCST 80(CX), Z21, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
 
-over307:
+over306:
 	CMPQ             BX, $0x60
-	JLE              over308
+	JLE              over307
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 
-over308:
+over307:
 	CMPQ             BX, $0x58
-	JLE              over309
+	JLE              over308
 	VFMADD231PD.BCST 96(CX), Z8, Z0
 	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
 
-over309:
+over308:
 	CMPQ             BX, $0x50
-	JLE              over310
+	JLE              over309
 	VFMADD231PD.BCST 104(CX), Z19, Z0
 	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
 
-over310:
+over309:
 	CMPQ             BX, $0x48
-	JLE              over311
+	JLE              over310
 	VFMADD231PD.BCST 112(CX), Z11, Z0
 	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
 
-over311:
+over310:
 	VFMADD231PD.BCST 120(CX), Z15, Z0
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some313
+	JGE              some312
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -30469,34 +30129,34 @@ over311:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored315
+	JLE              stored314
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored315
+	JLE              stored314
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored315
+	JLE              stored314
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored315
+	JLE              stored314
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored315
+	JLE              stored314
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored315
+	JLE              stored314
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored315
+	JLE              stored314
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored315:
+stored314:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -30505,9 +30165,9 @@ stored315:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again290
+	JGE    again289
 
-some313:
+some312:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30529,28 +30189,28 @@ some313:
 	VMOVUPD Z7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some316
+	JGE     some315
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some316:
-	JMP turned214
+some315:
+	JMP turned213
 
-narrower242:
+narrower241:
 	CMPQ BX, $0x08
-	JNE  over317
+	JNE  over316
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept319
+	JE     kept318
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready320
+	JMP    ready319
 
-kept319:
+kept318:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -30561,8 +30221,8 @@ kept319:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Z6
 
-ready320:
-again318:
+ready319:
+again317:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -30575,7 +30235,7 @@ again318:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole321
+	JGE    whole320
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -30584,7 +30244,7 @@ again318:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole321:
+whole320:
 	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z2, Z2
 	VFMADD231PD.BCST (R8), Z8, Z4
@@ -30592,7 +30252,7 @@ whole321:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded322
+	JLE              folded321
 	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z2, Z2
 	VFMADD231PD.BCST (R8), Z9, Z4
@@ -30600,7 +30260,7 @@ whole321:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded322
+	JLE              folded321
 	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z2, Z2
 	VFMADD231PD.BCST (R8), Z10, Z4
@@ -30608,7 +30268,7 @@ whole321:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded322
+	JLE              folded321
 	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z2, Z2
 	VFMADD231PD.BCST (R8), Z11, Z4
@@ -30616,7 +30276,7 @@ whole321:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded322
+	JLE              folded321
 	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z2, Z2
 	VFMADD231PD.BCST (R8), Z12, Z4
@@ -30624,7 +30284,7 @@ whole321:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded322
+	JLE              folded321
 	VMOVUPD          (CX), Z13
 	VADDPD           Z13, Z2, Z2
 	VFMADD231PD.BCST (R8), Z13, Z4
@@ -30632,7 +30292,7 @@ whole321:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded322
+	JLE              folded321
 	VMOVUPD          (CX), Z14
 	VADDPD           Z14, Z2, Z2
 	VFMADD231PD.BCST (R8), Z14, Z4
@@ -30640,7 +30300,7 @@ whole321:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded322
+	JLE              folded321
 	VMOVUPD          (CX), Z15
 	VADDPD           Z15, Z2, Z2
 	VFMADD231PD.BCST (R8), Z15, Z4
@@ -30648,15 +30308,15 @@ whole321:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded322:
+folded321:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some323
+	JGE  some322
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some323:
+some322:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30703,7 +30363,7 @@ some323:
 	VFMADD231PD.BCST 56(CX)(DX*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some333
+	JGE              some332
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -30719,34 +30379,34 @@ some323:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored335
+	JLE              stored334
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored335
+	JLE              stored334
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored335
+	JLE              stored334
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored335
+	JLE              stored334
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored335
+	JLE              stored334
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored335
+	JLE              stored334
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored335
+	JLE              stored334
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored335:
+stored334:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -30755,9 +30415,9 @@ stored335:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again318
+	JGE    again317
 
-some333:
+some332:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30773,28 +30433,28 @@ some333:
 	VMOVUPD Z6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some336
+	JGE     some335
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some336:
-	JMP turned214
+some335:
+	JMP turned213
 
-over317:
+over316:
 	CMPQ BX, $0x04
-	JNE  over337
+	JNE  over336
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept339
+	JE     kept338
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready340
+	JMP    ready339
 
-kept339:
+kept338:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -30805,8 +30465,8 @@ kept339:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Y6
 
-ready340:
-again338:
+ready339:
+again337:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -30819,7 +30479,7 @@ again338:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole341
+	JGE    whole340
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -30828,7 +30488,7 @@ again338:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole341:
+whole340:
 	VMOVUPD          (CX), Y8
 	VADDPD           Y8, Y2, Y2
 	VFMADD231PD.BCST (R8), Y8, Y4
@@ -30836,7 +30496,7 @@ whole341:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded342
+	JLE              folded341
 	VMOVUPD          (CX), Y9
 	VADDPD           Y9, Y2, Y2
 	VFMADD231PD.BCST (R8), Y9, Y4
@@ -30844,7 +30504,7 @@ whole341:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded342
+	JLE              folded341
 	VMOVUPD          (CX), Y10
 	VADDPD           Y10, Y2, Y2
 	VFMADD231PD.BCST (R8), Y10, Y4
@@ -30852,7 +30512,7 @@ whole341:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded342
+	JLE              folded341
 	VMOVUPD          (CX), Y11
 	VADDPD           Y11, Y2, Y2
 	VFMADD231PD.BCST (R8), Y11, Y4
@@ -30860,7 +30520,7 @@ whole341:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded342
+	JLE              folded341
 	VMOVUPD          (CX), Y12
 	VADDPD           Y12, Y2, Y2
 	VFMADD231PD.BCST (R8), Y12, Y4
@@ -30868,7 +30528,7 @@ whole341:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded342
+	JLE              folded341
 	VMOVUPD          (CX), Y13
 	VADDPD           Y13, Y2, Y2
 	VFMADD231PD.BCST (R8), Y13, Y4
@@ -30876,7 +30536,7 @@ whole341:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded342
+	JLE              folded341
 	VMOVUPD          (CX), Y14
 	VADDPD           Y14, Y2, Y2
 	VFMADD231PD.BCST (R8), Y14, Y4
@@ -30884,7 +30544,7 @@ whole341:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded342
+	JLE              folded341
 	VMOVUPD          (CX), Y15
 	VADDPD           Y15, Y2, Y2
 	VFMADD231PD.BCST (R8), Y15, Y4
@@ -30892,15 +30552,15 @@ whole341:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded342:
+folded341:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some343
+	JGE  some342
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some343:
+some342:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30927,7 +30587,7 @@ some343:
 	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some349
+	JGE              some348
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -30943,34 +30603,34 @@ some343:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored351
+	JLE              stored350
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored351
+	JLE              stored350
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored351
+	JLE              stored350
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored351
+	JLE              stored350
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored351
+	JLE              stored350
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored351
+	JLE              stored350
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored351
+	JLE              stored350
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored351:
+stored350:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -30979,9 +30639,9 @@ stored351:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again338
+	JGE    again337
 
-some349:
+some348:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30997,33 +30657,33 @@ some349:
 	VMOVUPD Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some352
+	JGE     some351
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some352:
-	JMP turned214
+some351:
+	JMP turned213
 
-over337:
+over336:
 	CMPQ   BX, $0x04
-	JLT    over353
+	JLT    over352
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept355
+	JE     kept354
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready356
+	JMP    ready355
 
-kept355:
+kept354:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -31037,8 +30697,8 @@ kept355:
 	VMOVUPD (CX), Y6
 	VMOVUPD 32(CX)(BX*1), Y7
 
-ready356:
-again354:
+ready355:
+again353:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -31051,7 +30711,7 @@ again354:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole357
+	JGE    whole356
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -31067,7 +30727,7 @@ again354:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole357:
+whole356:
 	VMOVUPD      (CX), Y8
 	VADDPD       Y8, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y9
@@ -31081,7 +30741,7 @@ whole357:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded358
+	JLE          folded357
 	VMOVUPD      (CX), Y10
 	VADDPD       Y10, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y11
@@ -31095,7 +30755,7 @@ whole357:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded358
+	JLE          folded357
 	VMOVUPD      (CX), Y12
 	VADDPD       Y12, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y13
@@ -31109,7 +30769,7 @@ whole357:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded358
+	JLE          folded357
 	VMOVUPD      (CX), Y14
 	VADDPD       Y14, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y15
@@ -31123,7 +30783,7 @@ whole357:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded358
+	JLE          folded357
 	VMOVUPD      (CX), Y16
 	VADDPD       Y16, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y17
@@ -31137,7 +30797,7 @@ whole357:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded358
+	JLE          folded357
 	VMOVUPD      (CX), Y18
 	VADDPD       Y18, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y19
@@ -31151,7 +30811,7 @@ whole357:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded358
+	JLE          folded357
 	VMOVUPD      (CX), Y20
 	VADDPD       Y20, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y21
@@ -31165,7 +30825,7 @@ whole357:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded358
+	JLE          folded357
 	VMOVUPD      (CX), Y22
 	VADDPD       Y22, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y23
@@ -31179,15 +30839,15 @@ whole357:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded358:
+folded357:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some359
+	JGE  some358
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some359:
+some358:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31227,29 +30887,29 @@ some359:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over365
+	JLE              over364
 	VFMADD231PD.BCST 32(CX), Z9, Z0
 	VFMADD231PD.BCST 32(CX)(DX*1), Z9, Z1
 
-over365:
+over364:
 	CMPQ             BX, $0x30
-	JLE              over366
+	JLE              over365
 	VFMADD231PD.BCST 40(CX), Z8, Z0
 	VFMADD231PD.BCST 40(CX)(DX*1), Z8, Z1
 
-over366:
+over365:
 	CMPQ             BX, $0x28
-	JLE              over367
+	JLE              over366
 	VFMADD231PD.BCST 48(CX), Z19, Z0
 	VFMADD231PD.BCST 48(CX)(DX*1), Z19, Z1
 
-over367:
+over366:
 	VFMADD231PD.BCST 56(CX), Z17, Z0
 	VFMADD231PD.BCST 56(CX)(DX*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some369
+	JGE              some368
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -31265,34 +30925,34 @@ over367:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored371
+	JLE              stored370
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored371
+	JLE              stored370
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored371
+	JLE              stored370
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored371
+	JLE              stored370
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored371
+	JLE              stored370
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored371
+	JLE              stored370
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored371
+	JLE              stored370
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored371:
+stored370:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -31301,9 +30961,9 @@ stored371:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again354
+	JGE    again353
 
-some369:
+some368:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31325,28 +30985,28 @@ some369:
 	VMOVUPD Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some372
+	JGE     some371
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some372:
-	JMP turned214
+some371:
+	JMP turned213
 
-over353:
+over352:
 	CMPQ BX, $0x02
-	JNE  over373
+	JNE  over372
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept375
+	JE     kept374
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready376
+	JMP    ready375
 
-kept375:
+kept374:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -31357,8 +31017,8 @@ kept375:
 	ADDQ    DX, CX
 	VMOVUPD (CX), X6
 
-ready376:
-again374:
+ready375:
+again373:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -31371,7 +31031,7 @@ again374:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole377
+	JGE    whole376
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -31380,7 +31040,7 @@ again374:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole377:
+whole376:
 	VMOVUPD          (CX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
@@ -31388,7 +31048,7 @@ whole377:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded378
+	JLE              folded377
 	VMOVUPD          (CX), X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
@@ -31396,7 +31056,7 @@ whole377:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded378
+	JLE              folded377
 	VMOVUPD          (CX), X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
@@ -31404,7 +31064,7 @@ whole377:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded378
+	JLE              folded377
 	VMOVUPD          (CX), X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
@@ -31412,7 +31072,7 @@ whole377:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded378
+	JLE              folded377
 	VMOVUPD          (CX), X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
@@ -31420,7 +31080,7 @@ whole377:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded378
+	JLE              folded377
 	VMOVUPD          (CX), X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
@@ -31428,7 +31088,7 @@ whole377:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded378
+	JLE              folded377
 	VMOVUPD          (CX), X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
@@ -31436,7 +31096,7 @@ whole377:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded378
+	JLE              folded377
 	VMOVUPD          (CX), X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
@@ -31444,15 +31104,15 @@ whole377:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded378:
+folded377:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some379
+	JGE  some378
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some379:
+some378:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31475,7 +31135,7 @@ some379:
 	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some383
+	JGE              some382
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -31491,34 +31151,34 @@ some379:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored385
+	JLE              stored384
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored385
+	JLE              stored384
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored385
+	JLE              stored384
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored385
+	JLE              stored384
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored385
+	JLE              stored384
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored385
+	JLE              stored384
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored385
+	JLE              stored384
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored385:
+stored384:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -31527,9 +31187,9 @@ stored385:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again374
+	JGE    again373
 
-some383:
+some382:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31545,33 +31205,33 @@ some383:
 	VMOVUPD X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some386
+	JGE     some385
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some386:
-	JMP turned214
+some385:
+	JMP turned213
 
-over373:
+over372:
 	CMPQ   BX, $0x02
-	JLT    over387
+	JLT    over386
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept389
+	JE     kept388
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready390
+	JMP    ready389
 
-kept389:
+kept388:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -31585,8 +31245,8 @@ kept389:
 	VMOVUPD (CX), X6
 	VMOVUPD 16(CX)(BX*1), X7
 
-ready390:
-again388:
+ready389:
+again387:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -31599,7 +31259,7 @@ again388:
 	VPXORD Z26, Z26, Z26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole391
+	JGE    whole390
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -31615,7 +31275,7 @@ again388:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 
-whole391:
+whole390:
 	VMOVUPD      (CX), X8
 	VADDPD       X8, X2, X2
 	VMOVUPD      16(CX)(BX*1), X9
@@ -31629,7 +31289,7 @@ whole391:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded392
+	JLE          folded391
 	VMOVUPD      (CX), X10
 	VADDPD       X10, X2, X2
 	VMOVUPD      16(CX)(BX*1), X11
@@ -31643,7 +31303,7 @@ whole391:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded392
+	JLE          folded391
 	VMOVUPD      (CX), X12
 	VADDPD       X12, X2, X2
 	VMOVUPD      16(CX)(BX*1), X13
@@ -31657,7 +31317,7 @@ whole391:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded392
+	JLE          folded391
 	VMOVUPD      (CX), X14
 	VADDPD       X14, X2, X2
 	VMOVUPD      16(CX)(BX*1), X15
@@ -31671,7 +31331,7 @@ whole391:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded392
+	JLE          folded391
 	VMOVUPD      (CX), X16
 	VADDPD       X16, X2, X2
 	VMOVUPD      16(CX)(BX*1), X17
@@ -31685,7 +31345,7 @@ whole391:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded392
+	JLE          folded391
 	VMOVUPD      (CX), X18
 	VADDPD       X18, X2, X2
 	VMOVUPD      16(CX)(BX*1), X19
@@ -31699,7 +31359,7 @@ whole391:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded392
+	JLE          folded391
 	VMOVUPD      (CX), X20
 	VADDPD       X20, X2, X2
 	VMOVUPD      16(CX)(BX*1), X21
@@ -31713,7 +31373,7 @@ whole391:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded392
+	JLE          folded391
 	VMOVUPD      (CX), X22
 	VADDPD       X22, X2, X2
 	VMOVUPD      16(CX)(BX*1), X23
@@ -31727,15 +31387,15 @@ whole391:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded392:
+folded391:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some393
+	JGE  some392
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some393:
+some392:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31771,17 +31431,17 @@ some393:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over397
+	JLE              over396
 	VFMADD231PD.BCST 16(CX), Z9, Z0
 	VFMADD231PD.BCST 16(CX)(DX*1), Z9, Z1
 
-over397:
+over396:
 	VFMADD231PD.BCST 24(CX), Z8, Z0
 	VFMADD231PD.BCST 24(CX)(DX*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some399
+	JGE              some398
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -31797,34 +31457,34 @@ over397:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored401
+	JLE              stored400
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored401
+	JLE              stored400
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored401
+	JLE              stored400
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored401
+	JLE              stored400
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored401
+	JLE              stored400
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored401
+	JLE              stored400
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored401
+	JLE              stored400
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored401:
+stored400:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -31833,9 +31493,9 @@ stored401:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again388
+	JGE    again387
 
-some399:
+some398:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31857,25 +31517,25 @@ some399:
 	VMOVUPD X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some402
+	JGE     some401
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some402:
-	JMP turned214
+some401:
+	JMP turned213
 
-over387:
+over386:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept404
+	JE     kept403
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready405
+	JMP    ready404
 
-kept404:
+kept403:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -31886,8 +31546,8 @@ kept404:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready405:
-again403:
+ready404:
+again402:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -31900,7 +31560,7 @@ again403:
 	VPXORD Z18, Z18, Z18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole406
+	JGE    whole405
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
@@ -31909,7 +31569,7 @@ again403:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-whole406:
+whole405:
 	VMOVSD           (CX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
@@ -31917,7 +31577,7 @@ whole406:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded407
+	JLE              folded406
 	VMOVSD           (CX), X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
@@ -31925,7 +31585,7 @@ whole406:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded407
+	JLE              folded406
 	VMOVSD           (CX), X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
@@ -31933,7 +31593,7 @@ whole406:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded407
+	JLE              folded406
 	VMOVSD           (CX), X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
@@ -31941,7 +31601,7 @@ whole406:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded407
+	JLE              folded406
 	VMOVSD           (CX), X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
@@ -31949,7 +31609,7 @@ whole406:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded407
+	JLE              folded406
 	VMOVSD           (CX), X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
@@ -31957,7 +31617,7 @@ whole406:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded407
+	JLE              folded406
 	VMOVSD           (CX), X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
@@ -31965,7 +31625,7 @@ whole406:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded407
+	JLE              folded406
 	VMOVSD           (CX), X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
@@ -31973,15 +31633,15 @@ whole406:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded407:
+folded406:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some408
+	JGE  some407
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some408:
+some407:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32002,7 +31662,7 @@ some408:
 	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some411
+	JGE              some410
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -32018,34 +31678,34 @@ some408:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored413
+	JLE              stored412
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored413
+	JLE              stored412
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored413
+	JLE              stored412
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored413
+	JLE              stored412
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored413
+	JLE              stored412
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored413
+	JLE              stored412
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored413
+	JLE              stored412
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored413:
+stored412:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -32054,9 +31714,9 @@ stored413:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again403
+	JGE    again402
 
-some411:
+some410:
 	VPXORD Z8, Z8, Z8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -32072,13 +31732,13 @@ some411:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some414
+	JGE    some413
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some414:
-turned214:
+some413:
+turned213:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -32108,34 +31768,34 @@ turned214:
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored416
+	JLE           stored415
 	VMOVUPD       X11, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored416
+	JLE           stored415
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored416
+	JLE           stored415
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored416
+	JLE           stored415
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPD       X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored416
+	JLE           stored415
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored416
+	JLE           stored415
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPD       X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored416
+	JLE           stored415
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
 
-stored416:
+stored415:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -32144,8 +31804,7 @@ stored416:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block211
-	JMP    end2
+	JGE    block210
 
 end2:
 	VXORPS X15, X15, X15
@@ -32155,29 +31814,29 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other418
+	JNE  other417
 
-block419:
+block418:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk420:
+chunk419:
 	CMPQ BX, $0x10
-	JLT  last421
+	JLT  last420
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept424
+	JE     kept423
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready425
+	JMP    ready424
 
-kept424:
+kept423:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -32188,8 +31847,8 @@ kept424:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready425:
-again423:
+ready424:
+again422:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -32202,7 +31861,7 @@ again423:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole426
+	JGE    whole425
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -32218,7 +31877,7 @@ again423:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole426:
+whole425:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32238,7 +31897,7 @@ whole426:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded427
+	JLE          folded426
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32258,7 +31917,7 @@ whole426:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded427
+	JLE          folded426
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32278,7 +31937,7 @@ whole426:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded427
+	JLE          folded426
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32298,7 +31957,7 @@ whole426:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded427
+	JLE          folded426
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32318,7 +31977,7 @@ whole426:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded427
+	JLE          folded426
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32338,7 +31997,7 @@ whole426:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded427
+	JLE          folded426
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32358,7 +32017,7 @@ whole426:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded427
+	JLE          folded426
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32378,15 +32037,15 @@ whole426:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded427:
+folded426:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some428
+	JGE  some427
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some428:
+some427:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32457,20 +32116,20 @@ some428:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some446
+	JGE              some445
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few448
+	JLT              few447
 	CMPQ             SI, $0x08
-	JNE              apart449
+	JNE              apart448
 	VMOVUPD          Z0, (DX)
-	JMP              stored450
+	JMP              stored449
 
-apart449:
+apart448:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32486,10 +32145,10 @@ apart449:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored450:
-	JMP stored447
+stored449:
+	JMP stored446
 
-few448:
+few447:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32498,35 +32157,35 @@ few448:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored451
+	JLE           stored450
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored451
+	JLE           stored450
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored451
+	JLE           stored450
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored451
+	JLE           stored450
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored451
+	JLE           stored450
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored451
+	JLE           stored450
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored451
+	JLE           stored450
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored451:
-stored447:
+stored450:
+stored446:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32534,9 +32193,9 @@ stored447:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again423
+	JGE    again422
 
-some446:
+some445:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -32553,42 +32212,42 @@ some446:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some452
+	JGE     some451
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some452:
+some451:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk420
-	JMP  turned422
+	JGE  chunk419
+	JMP  turned421
 
-last421:
+last420:
 	CMPQ BX, $0x08
-	JLE  narrower453
+	JLE  narrower452
 	CMPQ BX, $0x10
-	JNE  over454
-	JMP  turned422
+	JNE  over453
+	JMP  turned421
 
-over454:
+over453:
 	CMPQ   BX, $0x0b
-	JGE    over455
+	JGE    over454
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept457
+	JE     kept456
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready458
+	JMP    ready457
 
-kept457:
+kept456:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -32599,8 +32258,8 @@ kept457:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready458:
-again456:
+ready457:
+again455:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -32613,7 +32272,7 @@ again456:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole459
+	JGE    whole458
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -32629,7 +32288,7 @@ again456:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole459:
+whole458:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32649,7 +32308,7 @@ whole459:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded460
+	JLE          folded459
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32669,7 +32328,7 @@ whole459:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded460
+	JLE          folded459
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32689,7 +32348,7 @@ whole459:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded460
+	JLE          folded459
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32709,7 +32368,7 @@ whole459:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded460
+	JLE          folded459
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32729,7 +32388,7 @@ whole459:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded460
+	JLE          folded459
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32749,7 +32408,7 @@ whole459:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded460
+	JLE          folded459
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32769,7 +32428,7 @@ whole459:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded460
+	JLE          folded459
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -32789,15 +32448,15 @@ whole459:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded460:
+folded459:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some461
+	JGE  some460
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some461:
+some460:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32849,28 +32508,28 @@ some461:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over471
+	JLE              over470
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over471:
+over470:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some473
+	JGE              some472
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few475
+	JLT              few474
 	CMPQ             SI, $0x08
-	JNE              apart476
+	JNE              apart475
 	VMOVUPD          Z0, (DX)
-	JMP              stored477
+	JMP              stored476
 
-apart476:
+apart475:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32886,10 +32545,10 @@ apart476:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored477:
-	JMP stored474
+stored476:
+	JMP stored473
 
-few475:
+few474:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32898,35 +32557,35 @@ few475:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored478
+	JLE           stored477
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored478
+	JLE           stored477
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored478
+	JLE           stored477
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored478
+	JLE           stored477
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored478
+	JLE           stored477
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored478
+	JLE           stored477
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored478
+	JLE           stored477
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored478:
-stored474:
+stored477:
+stored473:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32934,9 +32593,9 @@ stored474:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again456
+	JGE    again455
 
-some473:
+some472:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -32953,31 +32612,31 @@ some473:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some479
+	JGE     some478
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some479:
-	JMP turned422
+some478:
+	JMP turned421
 
-over455:
+over454:
 	CMPQ   BX, $0x0d
-	JGE    over480
+	JGE    over479
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept482
+	JE     kept481
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready483
+	JMP    ready482
 
-kept482:
+kept481:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -32988,8 +32647,8 @@ kept482:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready483:
-again481:
+ready482:
+again480:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -33002,7 +32661,7 @@ again481:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole484
+	JGE    whole483
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -33018,7 +32677,7 @@ again481:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole484:
+whole483:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33038,7 +32697,7 @@ whole484:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded485
+	JLE          folded484
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33058,7 +32717,7 @@ whole484:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded485
+	JLE          folded484
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33078,7 +32737,7 @@ whole484:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded485
+	JLE          folded484
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33098,7 +32757,7 @@ whole484:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded485
+	JLE          folded484
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33118,7 +32777,7 @@ whole484:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded485
+	JLE          folded484
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33138,7 +32797,7 @@ whole484:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded485
+	JLE          folded484
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33158,7 +32817,7 @@ whole484:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded485
+	JLE          folded484
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33178,15 +32837,15 @@ whole484:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded485:
+folded484:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some486
+	JGE  some485
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some486:
+some485:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -33238,38 +32897,38 @@ some486:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over496
+	JLE              over495
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over496:
+over495:
 	CMPQ             BX, $0x50
-	JLE              over497
+	JLE              over496
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over497:
+over496:
 	CMPQ             BX, $0x48
-	JLE              over498
+	JLE              over497
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over498:
+over497:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some500
+	JGE              some499
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few502
+	JLT              few501
 	CMPQ             SI, $0x08
-	JNE              apart503
+	JNE              apart502
 	VMOVUPD          Z0, (DX)
-	JMP              stored504
+	JMP              stored503
 
-apart503:
+apart502:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -33285,10 +32944,10 @@ apart503:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored504:
-	JMP stored501
+stored503:
+	JMP stored500
 
-few502:
+few501:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -33297,35 +32956,35 @@ few502:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored505
+	JLE           stored504
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored505
+	JLE           stored504
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored505
+	JLE           stored504
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored505
+	JLE           stored504
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored505
+	JLE           stored504
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored505
+	JLE           stored504
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored505
+	JLE           stored504
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored505:
-stored501:
+stored504:
+stored500:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -33333,9 +32992,9 @@ stored501:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again481
+	JGE    again480
 
-some500:
+some499:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -33352,29 +33011,29 @@ some500:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some506
+	JGE     some505
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some506:
-	JMP turned422
+some505:
+	JMP turned421
 
-over480:
+over479:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept508
+	JE     kept507
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready509
+	JMP    ready508
 
-kept508:
+kept507:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -33385,8 +33044,8 @@ kept508:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready509:
-again507:
+ready508:
+again506:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -33399,7 +33058,7 @@ again507:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole510
+	JGE    whole509
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -33415,7 +33074,7 @@ again507:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole510:
+whole509:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33435,7 +33094,7 @@ whole510:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded511
+	JLE          folded510
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33455,7 +33114,7 @@ whole510:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded511
+	JLE          folded510
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33475,7 +33134,7 @@ whole510:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded511
+	JLE          folded510
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33495,7 +33154,7 @@ whole510:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded511
+	JLE          folded510
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33515,7 +33174,7 @@ whole510:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded511
+	JLE          folded510
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33535,7 +33194,7 @@ whole510:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded511
+	JLE          folded510
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33555,7 +33214,7 @@ whole510:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded511
+	JLE          folded510
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VCMPPD       $0x06, Z23, Z21, K2
@@ -33575,15 +33234,15 @@ whole510:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded511:
+folded510:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some512
+	JGE  some511
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some512:
+some511:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -33647,58 +33306,58 @@ some512:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over522
+	JLE              over521
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over522:
+over521:
 	CMPQ             BX, $0x70
-	JLE              over523
+	JLE              over522
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over523:
+over522:
 	CMPQ             BX, $0x68
-	JLE              over524
+	JLE              over523
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over524:
+over523:
 	CMPQ             BX, $0x60
-	JLE              over525
+	JLE              over524
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over525:
+over524:
 	CMPQ             BX, $0x58
-	JLE              over526
+	JLE              over525
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over526:
+over525:
 	CMPQ             BX, $0x50
-	JLE              over527
+	JLE              over526
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over527:
+over526:
 	CMPQ             BX, $0x48
-	JLE              over528
+	JLE              over527
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over528:
+over527:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some530
+	JGE              some529
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few532
+	JLT              few531
 	CMPQ             SI, $0x08
-	JNE              apart533
+	JNE              apart532
 	VMOVUPD          Z0, (DX)
-	JMP              stored534
+	JMP              stored533
 
-apart533:
+apart532:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -33714,10 +33373,10 @@ apart533:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored534:
-	JMP stored531
+stored533:
+	JMP stored530
 
-few532:
+few531:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -33726,35 +33385,35 @@ few532:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored535
+	JLE           stored534
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored535
+	JLE           stored534
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored535
+	JLE           stored534
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored535
+	JLE           stored534
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored535
+	JLE           stored534
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored535
+	JLE           stored534
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored535
+	JLE           stored534
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored535:
-stored531:
+stored534:
+stored530:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -33762,9 +33421,9 @@ stored531:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again507
+	JGE    again506
 
-some530:
+some529:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -33781,27 +33440,27 @@ some530:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some536
+	JGE     some535
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some536:
-	JMP turned422
+some535:
+	JMP turned421
 
-narrower453:
+narrower452:
 	CMPQ BX, $0x08
-	JNE  over537
+	JNE  over536
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept539
+	JE     kept538
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready540
+	JMP    ready539
 
-kept539:
+kept538:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -33810,8 +33469,8 @@ kept539:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready540:
-again538:
+ready539:
+again537:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -33824,7 +33483,7 @@ again538:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole541
+	JGE    whole540
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -33833,7 +33492,7 @@ again538:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole541:
+whole540:
 	VMOVUPD          (CX), Z5
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -33845,7 +33504,7 @@ whole541:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded542
+	JLE              folded541
 	VMOVUPD          (CX), Z6
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -33857,7 +33516,7 @@ whole541:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded542
+	JLE              folded541
 	VMOVUPD          (CX), Z7
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -33869,7 +33528,7 @@ whole541:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded542
+	JLE              folded541
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -33881,7 +33540,7 @@ whole541:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded542
+	JLE              folded541
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -33893,7 +33552,7 @@ whole541:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded542
+	JLE              folded541
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -33905,7 +33564,7 @@ whole541:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded542
+	JLE              folded541
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -33917,7 +33576,7 @@ whole541:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded542
+	JLE              folded541
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z13
 	VCMPPD           $0x06, Z15, Z13, K2
@@ -33929,15 +33588,15 @@ whole541:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded542:
+folded541:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some543
+	JGE  some542
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some543:
+some542:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -33976,20 +33635,20 @@ some543:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some553
+	JGE              some552
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few555
+	JLT              few554
 	CMPQ             SI, $0x08
-	JNE              apart556
+	JNE              apart555
 	VMOVUPD          Z0, (DX)
-	JMP              stored557
+	JMP              stored556
 
-apart556:
+apart555:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -34005,10 +33664,10 @@ apart556:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored557:
-	JMP stored554
+stored556:
+	JMP stored553
 
-few555:
+few554:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -34017,35 +33676,35 @@ few555:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored558
+	JLE           stored557
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored558
+	JLE           stored557
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored558
+	JLE           stored557
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored558
+	JLE           stored557
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored558
+	JLE           stored557
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored558
+	JLE           stored557
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored558
+	JLE           stored557
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored558:
-stored554:
+stored557:
+stored553:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -34053,9 +33712,9 @@ stored554:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again538
+	JGE    again537
 
-some553:
+some552:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -34068,27 +33727,27 @@ some553:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some559
+	JGE     some558
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some559:
-	JMP turned422
+some558:
+	JMP turned421
 
-over537:
+over536:
 	CMPQ BX, $0x04
-	JNE  over560
+	JNE  over559
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept562
+	JE     kept561
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready563
+	JMP    ready562
 
-kept562:
+kept561:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -34097,8 +33756,8 @@ kept562:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready563:
-again561:
+ready562:
+again560:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -34111,7 +33770,7 @@ again561:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole564
+	JGE    whole563
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -34120,7 +33779,7 @@ again561:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole564:
+whole563:
 	VMOVUPD          (CX), Y5
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -34132,7 +33791,7 @@ whole564:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded565
+	JLE              folded564
 	VMOVUPD          (CX), Y6
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -34144,7 +33803,7 @@ whole564:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded565
+	JLE              folded564
 	VMOVUPD          (CX), Y7
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -34156,7 +33815,7 @@ whole564:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded565
+	JLE              folded564
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -34168,7 +33827,7 @@ whole564:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded565
+	JLE              folded564
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -34180,7 +33839,7 @@ whole564:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded565
+	JLE              folded564
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -34192,7 +33851,7 @@ whole564:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded565
+	JLE              folded564
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -34204,7 +33863,7 @@ whole564:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded565
+	JLE              folded564
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y13
 	VCMPPD           $0x06, Y15, Y13, K2
@@ -34216,15 +33875,15 @@ whole564:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded565:
+folded564:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some566
+	JGE  some565
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some566:
+some565:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -34247,20 +33906,20 @@ some566:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some572
+	JGE              some571
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few574
+	JLT              few573
 	CMPQ             SI, $0x08
-	JNE              apart575
+	JNE              apart574
 	VMOVUPD          Z0, (DX)
-	JMP              stored576
+	JMP              stored575
 
-apart575:
+apart574:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -34276,10 +33935,10 @@ apart575:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored576:
-	JMP stored573
+stored575:
+	JMP stored572
 
-few574:
+few573:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -34288,35 +33947,35 @@ few574:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored577
+	JLE           stored576
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored577
+	JLE           stored576
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored577
+	JLE           stored576
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored577
+	JLE           stored576
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored577
+	JLE           stored576
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored577
+	JLE           stored576
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored577
+	JLE           stored576
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored577:
-stored573:
+stored576:
+stored572:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -34324,9 +33983,9 @@ stored573:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again561
+	JGE    again560
 
-some572:
+some571:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -34339,31 +33998,31 @@ some572:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some578
+	JGE     some577
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some578:
-	JMP turned422
+some577:
+	JMP turned421
 
-over560:
+over559:
 	CMPQ   BX, $0x04
-	JLT    over579
+	JLT    over578
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept581
+	JE     kept580
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready582
+	JMP    ready581
 
-kept581:
+kept580:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -34374,8 +34033,8 @@ kept581:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready582:
-again580:
+ready581:
+again579:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -34388,7 +34047,7 @@ again580:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole583
+	JGE    whole582
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -34404,7 +34063,7 @@ again580:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole583:
+whole582:
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -34424,7 +34083,7 @@ whole583:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded584
+	JLE          folded583
 	VMOVUPD      (CX), Y7
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -34444,7 +34103,7 @@ whole583:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded584
+	JLE          folded583
 	VMOVUPD      (CX), Y9
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -34464,7 +34123,7 @@ whole583:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded584
+	JLE          folded583
 	VMOVUPD      (CX), Y11
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -34484,7 +34143,7 @@ whole583:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded584
+	JLE          folded583
 	VMOVUPD      (CX), Y13
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -34504,7 +34163,7 @@ whole583:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded584
+	JLE          folded583
 	VMOVUPD      (CX), Y15
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -34524,7 +34183,7 @@ whole583:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded584
+	JLE          folded583
 	VMOVUPD      (CX), Y17
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -34544,7 +34203,7 @@ whole583:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded584
+	JLE          folded583
 	VMOVUPD      (CX), Y19
 	VMOVUPD      (SI), Y21
 	VCMPPD       $0x06, Y23, Y21, K2
@@ -34564,15 +34223,15 @@ whole583:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded584:
+folded583:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some585
+	JGE  some584
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some585:
+some584:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -34608,38 +34267,38 @@ some585:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over591
+	JLE              over590
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over591:
+over590:
 	CMPQ             BX, $0x30
-	JLE              over592
+	JLE              over591
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over592:
+over591:
 	CMPQ             BX, $0x28
-	JLE              over593
+	JLE              over592
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over593:
+over592:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some595
+	JGE              some594
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few597
+	JLT              few596
 	CMPQ             SI, $0x08
-	JNE              apart598
+	JNE              apart597
 	VMOVUPD          Z0, (DX)
-	JMP              stored599
+	JMP              stored598
 
-apart598:
+apart597:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -34655,10 +34314,10 @@ apart598:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored599:
-	JMP stored596
+stored598:
+	JMP stored595
 
-few597:
+few596:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -34667,35 +34326,35 @@ few597:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored600
+	JLE           stored599
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored600
+	JLE           stored599
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored600
+	JLE           stored599
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored600
+	JLE           stored599
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored600
+	JLE           stored599
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored600
+	JLE           stored599
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored600
+	JLE           stored599
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored600:
-stored596:
+stored599:
+stored595:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -34703,9 +34362,9 @@ stored596:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again580
+	JGE    again579
 
-some595:
+some594:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -34722,27 +34381,27 @@ some595:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some601
+	JGE     some600
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some601:
-	JMP turned422
+some600:
+	JMP turned421
 
-over579:
+over578:
 	CMPQ BX, $0x02
-	JNE  over602
+	JNE  over601
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept604
+	JE     kept603
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready605
+	JMP    ready604
 
-kept604:
+kept603:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -34751,8 +34410,8 @@ kept604:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready605:
-again603:
+ready604:
+again602:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -34765,7 +34424,7 @@ again603:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole606
+	JGE    whole605
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -34774,7 +34433,7 @@ again603:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole606:
+whole605:
 	VMOVUPD          (CX), X5
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -34786,7 +34445,7 @@ whole606:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded607
+	JLE              folded606
 	VMOVUPD          (CX), X6
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -34798,7 +34457,7 @@ whole606:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded607
+	JLE              folded606
 	VMOVUPD          (CX), X7
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -34810,7 +34469,7 @@ whole606:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded607
+	JLE              folded606
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -34822,7 +34481,7 @@ whole606:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded607
+	JLE              folded606
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -34834,7 +34493,7 @@ whole606:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded607
+	JLE              folded606
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -34846,7 +34505,7 @@ whole606:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded607
+	JLE              folded606
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -34858,7 +34517,7 @@ whole606:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded607
+	JLE              folded606
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -34870,15 +34529,15 @@ whole606:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded607:
+folded606:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some608
+	JGE  some607
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some608:
+some607:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -34899,20 +34558,20 @@ some608:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some612
+	JGE              some611
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few614
+	JLT              few613
 	CMPQ             SI, $0x08
-	JNE              apart615
+	JNE              apart614
 	VMOVUPD          Z0, (DX)
-	JMP              stored616
+	JMP              stored615
 
-apart615:
+apart614:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -34928,10 +34587,10 @@ apart615:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored616:
-	JMP stored613
+stored615:
+	JMP stored612
 
-few614:
+few613:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -34940,35 +34599,35 @@ few614:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored617
+	JLE           stored616
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored617
+	JLE           stored616
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored617
+	JLE           stored616
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored617
+	JLE           stored616
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored617
+	JLE           stored616
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored617
+	JLE           stored616
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored617
+	JLE           stored616
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored617:
-stored613:
+stored616:
+stored612:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -34976,9 +34635,9 @@ stored613:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again603
+	JGE    again602
 
-some612:
+some611:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -34991,31 +34650,31 @@ some612:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some618
+	JGE     some617
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some618:
-	JMP turned422
+some617:
+	JMP turned421
 
-over602:
+over601:
 	CMPQ   BX, $0x02
-	JLT    over619
+	JLT    over618
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept621
+	JE     kept620
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready622
+	JMP    ready621
 
-kept621:
+kept620:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -35026,8 +34685,8 @@ kept621:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready622:
-again620:
+ready621:
+again619:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -35040,7 +34699,7 @@ again620:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole623
+	JGE    whole622
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -35056,7 +34715,7 @@ again620:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole623:
+whole622:
 	VMOVUPD      (CX), X5
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -35076,7 +34735,7 @@ whole623:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded624
+	JLE          folded623
 	VMOVUPD      (CX), X7
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -35096,7 +34755,7 @@ whole623:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded624
+	JLE          folded623
 	VMOVUPD      (CX), X9
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -35116,7 +34775,7 @@ whole623:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded624
+	JLE          folded623
 	VMOVUPD      (CX), X11
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -35136,7 +34795,7 @@ whole623:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded624
+	JLE          folded623
 	VMOVUPD      (CX), X13
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -35156,7 +34815,7 @@ whole623:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded624
+	JLE          folded623
 	VMOVUPD      (CX), X15
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -35176,7 +34835,7 @@ whole623:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded624
+	JLE          folded623
 	VMOVUPD      (CX), X17
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -35196,7 +34855,7 @@ whole623:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded624
+	JLE          folded623
 	VMOVUPD      (CX), X19
 	VMOVUPD      (SI), X21
 	VCMPPD       $0x06, X23, X21, K2
@@ -35216,15 +34875,15 @@ whole623:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded624:
+folded623:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some625
+	JGE  some624
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some625:
+some624:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -35258,28 +34917,28 @@ some625:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over629
+	JLE              over628
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over629:
+over628:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some631
+	JGE              some630
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few633
+	JLT              few632
 	CMPQ             SI, $0x08
-	JNE              apart634
+	JNE              apart633
 	VMOVUPD          Z0, (DX)
-	JMP              stored635
+	JMP              stored634
 
-apart634:
+apart633:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -35295,10 +34954,10 @@ apart634:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored635:
-	JMP stored632
+stored634:
+	JMP stored631
 
-few633:
+few632:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -35307,35 +34966,35 @@ few633:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored636
+	JLE           stored635
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored636
+	JLE           stored635
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored636
+	JLE           stored635
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored636
+	JLE           stored635
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored636
+	JLE           stored635
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored636
+	JLE           stored635
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored636
+	JLE           stored635
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored636:
-stored632:
+stored635:
+stored631:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -35343,9 +35002,9 @@ stored632:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again620
+	JGE    again619
 
-some631:
+some630:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -35362,24 +35021,24 @@ some631:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some637
+	JGE     some636
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some637:
-	JMP turned422
+some636:
+	JMP turned421
 
-over619:
+over618:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept639
+	JE     kept638
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready640
+	JMP    ready639
 
-kept639:
+kept638:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -35388,8 +35047,8 @@ kept639:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready640:
-again638:
+ready639:
+again637:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -35402,7 +35061,7 @@ again638:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole641
+	JGE    whole640
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -35411,7 +35070,7 @@ again638:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole641:
+whole640:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -35423,7 +35082,7 @@ whole641:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded642
+	JLE              folded641
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -35435,7 +35094,7 @@ whole641:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded642
+	JLE              folded641
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -35447,7 +35106,7 @@ whole641:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded642
+	JLE              folded641
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -35459,7 +35118,7 @@ whole641:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded642
+	JLE              folded641
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -35471,7 +35130,7 @@ whole641:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded642
+	JLE              folded641
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -35483,7 +35142,7 @@ whole641:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded642
+	JLE              folded641
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -35495,7 +35154,7 @@ whole641:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded642
+	JLE              folded641
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
 	VCMPPD           $0x06, X15, X13, K2
@@ -35507,15 +35166,15 @@ whole641:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded642:
+folded641:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some643
+	JGE  some642
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some643:
+some642:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -35535,20 +35194,20 @@ some643:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some646
+	JGE              some645
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few648
+	JLT              few647
 	CMPQ             SI, $0x08
-	JNE              apart649
+	JNE              apart648
 	VMOVUPD          Z0, (DX)
-	JMP              stored650
+	JMP              stored649
 
-apart649:
+apart648:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -35564,10 +35223,10 @@ apart649:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored650:
-	JMP stored647
+stored649:
+	JMP stored646
 
-few648:
+few647:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -35576,35 +35235,35 @@ few648:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored651
+	JLE           stored650
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored651
+	JLE           stored650
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored651
+	JLE           stored650
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored651
+	JLE           stored650
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored651
+	JLE           stored650
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored651
+	JLE           stored650
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored651
+	JLE           stored650
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored651:
-stored647:
+stored650:
+stored646:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -35612,9 +35271,9 @@ stored647:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again638
+	JGE    again637
 
-some646:
+some645:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -35627,13 +35286,13 @@ some646:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some652
+	JGE    some651
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some652:
-turned422:
+some651:
+turned421:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -35654,13 +35313,13 @@ turned422:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    CX, $0x08
-	JLT     few654
+	JLT     few653
 	CMPQ    SI, $0x08
-	JNE     apart655
+	JNE     apart654
 	VMOVUPD Z0, (DX)
-	JMP     stored656
+	JMP     stored655
 
-apart655:
+apart654:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -35676,10 +35335,10 @@ apart655:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored656:
-	JMP stored653
+stored655:
+	JMP stored652
 
-few654:
+few653:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -35688,35 +35347,35 @@ few654:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored657
+	JLE           stored656
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored657
+	JLE           stored656
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored657
+	JLE           stored656
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored657
+	JLE           stored656
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored657
+	JLE           stored656
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored657
+	JLE           stored656
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored657
+	JLE           stored656
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored657:
-stored653:
+stored656:
+stored652:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -35724,31 +35383,31 @@ stored653:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block419
-	JMP    end417
+	JGE    block418
+	JMP    end416
 
-other418:
-block659:
+other417:
+block657:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk660:
+chunk658:
 	CMPQ BX, $0x10
-	JLT  last661
+	JLT  last659
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept664
+	JE     kept662
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready665
+	JMP    ready663
 
-kept664:
+kept662:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -35759,8 +35418,8 @@ kept664:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready665:
-again663:
+ready663:
+again661:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -35773,7 +35432,7 @@ again663:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole666
+	JGE    whole664
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -35789,7 +35448,7 @@ again663:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole666:
+whole664:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
@@ -35800,7 +35459,7 @@ whole666:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded667
+	JLE          folded665
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX), Z8
@@ -35811,7 +35470,7 @@ whole666:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded667
+	JLE          folded665
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX), Z10
@@ -35822,7 +35481,7 @@ whole666:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded667
+	JLE          folded665
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX), Z12
@@ -35833,7 +35492,7 @@ whole666:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded667
+	JLE          folded665
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX), Z14
@@ -35844,7 +35503,7 @@ whole666:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded667
+	JLE          folded665
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX), Z16
@@ -35855,7 +35514,7 @@ whole666:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded667
+	JLE          folded665
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX), Z18
@@ -35866,7 +35525,7 @@ whole666:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded667
+	JLE          folded665
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX), Z20
@@ -35877,15 +35536,15 @@ whole666:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded667:
+folded665:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some668
+	JGE  some666
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some668:
+some666:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -35956,20 +35615,20 @@ some668:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some686
+	JGE              some684
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few688
+	JLT              few686
 	CMPQ             SI, $0x08
-	JNE              apart689
+	JNE              apart687
 	VMOVUPD          Z0, (DX)
-	JMP              stored690
+	JMP              stored688
 
-apart689:
+apart687:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -35985,10 +35644,10 @@ apart689:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored690:
-	JMP stored687
+stored688:
+	JMP stored685
 
-few688:
+few686:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -35997,35 +35656,35 @@ few688:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored691
+	JLE           stored689
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored691
+	JLE           stored689
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored691
+	JLE           stored689
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored691
+	JLE           stored689
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored691
+	JLE           stored689
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored691
+	JLE           stored689
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored691
+	JLE           stored689
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored691:
-stored687:
+stored689:
+stored685:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -36033,9 +35692,9 @@ stored687:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again663
+	JGE    again661
 
-some686:
+some684:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -36052,42 +35711,42 @@ some686:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some692
+	JGE     some690
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some692:
+some690:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk660
-	JMP  turned662
+	JGE  chunk658
+	JMP  turned660
 
-last661:
+last659:
 	CMPQ BX, $0x08
-	JLE  narrower693
+	JLE  narrower691
 	CMPQ BX, $0x10
-	JNE  over694
-	JMP  turned662
+	JNE  over692
+	JMP  turned660
 
-over694:
+over692:
 	CMPQ   BX, $0x0b
-	JGE    over695
+	JGE    over693
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept697
+	JE     kept695
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready698
+	JMP    ready696
 
-kept697:
+kept695:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -36098,8 +35757,8 @@ kept697:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready698:
-again696:
+ready696:
+again694:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -36112,7 +35771,7 @@ again696:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole699
+	JGE    whole697
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -36128,7 +35787,7 @@ again696:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole699:
+whole697:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X6
@@ -36139,7 +35798,7 @@ whole699:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded700
+	JLE          folded698
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X8
@@ -36150,7 +35809,7 @@ whole699:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded700
+	JLE          folded698
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X10
@@ -36161,7 +35820,7 @@ whole699:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded700
+	JLE          folded698
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X12
@@ -36172,7 +35831,7 @@ whole699:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded700
+	JLE          folded698
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X14
@@ -36183,7 +35842,7 @@ whole699:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded700
+	JLE          folded698
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X16
@@ -36194,7 +35853,7 @@ whole699:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded700
+	JLE          folded698
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X18
@@ -36205,7 +35864,7 @@ whole699:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded700
+	JLE          folded698
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X20
@@ -36216,15 +35875,15 @@ whole699:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded700:
+folded698:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some701
+	JGE  some699
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some701:
+some699:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -36276,28 +35935,28 @@ some701:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over711
+	JLE              over709
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over711:
+over709:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some713
+	JGE              some711
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few715
+	JLT              few713
 	CMPQ             SI, $0x08
-	JNE              apart716
+	JNE              apart714
 	VMOVUPD          Z0, (DX)
-	JMP              stored717
+	JMP              stored715
 
-apart716:
+apart714:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -36313,10 +35972,10 @@ apart716:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored717:
-	JMP stored714
+stored715:
+	JMP stored712
 
-few715:
+few713:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -36325,35 +35984,35 @@ few715:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored718
+	JLE           stored716
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored718
+	JLE           stored716
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored718
+	JLE           stored716
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored718
+	JLE           stored716
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored718
+	JLE           stored716
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored718
+	JLE           stored716
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored718
+	JLE           stored716
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored718:
-stored714:
+stored716:
+stored712:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -36361,9 +36020,9 @@ stored714:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again696
+	JGE    again694
 
-some713:
+some711:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -36380,31 +36039,31 @@ some713:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some719
+	JGE     some717
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some719:
-	JMP turned662
+some717:
+	JMP turned660
 
-over695:
+over693:
 	CMPQ   BX, $0x0d
-	JGE    over720
+	JGE    over718
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept722
+	JE     kept720
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready723
+	JMP    ready721
 
-kept722:
+kept720:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -36415,8 +36074,8 @@ kept722:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready723:
-again721:
+ready721:
+again719:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -36429,7 +36088,7 @@ again721:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole724
+	JGE    whole722
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -36445,7 +36104,7 @@ again721:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole724:
+whole722:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y6
@@ -36456,7 +36115,7 @@ whole724:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded725
+	JLE          folded723
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y8
@@ -36467,7 +36126,7 @@ whole724:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded725
+	JLE          folded723
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y10
@@ -36478,7 +36137,7 @@ whole724:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded725
+	JLE          folded723
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y12
@@ -36489,7 +36148,7 @@ whole724:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded725
+	JLE          folded723
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y14
@@ -36500,7 +36159,7 @@ whole724:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded725
+	JLE          folded723
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y16
@@ -36511,7 +36170,7 @@ whole724:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded725
+	JLE          folded723
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y18
@@ -36522,7 +36181,7 @@ whole724:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded725
+	JLE          folded723
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y20
@@ -36533,15 +36192,15 @@ whole724:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded725:
+folded723:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some726
+	JGE  some724
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some726:
+some724:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -36593,38 +36252,38 @@ some726:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over736
+	JLE              over734
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over736:
+over734:
 	CMPQ             BX, $0x50
-	JLE              over737
+	JLE              over735
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over737:
+over735:
 	CMPQ             BX, $0x48
-	JLE              over738
+	JLE              over736
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over738:
+over736:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some740
+	JGE              some738
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few742
+	JLT              few740
 	CMPQ             SI, $0x08
-	JNE              apart743
+	JNE              apart741
 	VMOVUPD          Z0, (DX)
-	JMP              stored744
+	JMP              stored742
 
-apart743:
+apart741:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -36640,10 +36299,10 @@ apart743:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored744:
-	JMP stored741
+stored742:
+	JMP stored739
 
-few742:
+few740:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -36652,35 +36311,35 @@ few742:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored745
+	JLE           stored743
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored745
+	JLE           stored743
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored745
+	JLE           stored743
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored745
+	JLE           stored743
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored745
+	JLE           stored743
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored745
+	JLE           stored743
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored745
+	JLE           stored743
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored745:
-stored741:
+stored743:
+stored739:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -36688,9 +36347,9 @@ stored741:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again721
+	JGE    again719
 
-some740:
+some738:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -36707,29 +36366,29 @@ some740:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some746
+	JGE     some744
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some746:
-	JMP turned662
+some744:
+	JMP turned660
 
-over720:
+over718:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept748
+	JE     kept746
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready749
+	JMP    ready747
 
-kept748:
+kept746:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -36740,8 +36399,8 @@ kept748:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready749:
-again747:
+ready747:
+again745:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -36754,7 +36413,7 @@ again747:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole750
+	JGE    whole748
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -36770,7 +36429,7 @@ again747:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole750:
+whole748:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z6
@@ -36781,7 +36440,7 @@ whole750:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded751
+	JLE          folded749
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z8
@@ -36792,7 +36451,7 @@ whole750:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded751
+	JLE          folded749
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z10
@@ -36803,7 +36462,7 @@ whole750:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded751
+	JLE          folded749
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z12
@@ -36814,7 +36473,7 @@ whole750:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded751
+	JLE          folded749
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z14
@@ -36825,7 +36484,7 @@ whole750:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded751
+	JLE          folded749
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z16
@@ -36836,7 +36495,7 @@ whole750:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded751
+	JLE          folded749
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z18
@@ -36847,7 +36506,7 @@ whole750:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded751
+	JLE          folded749
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z20
@@ -36858,15 +36517,15 @@ whole750:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded751:
+folded749:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some752
+	JGE  some750
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some752:
+some750:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -36930,58 +36589,58 @@ some752:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over762
+	JLE              over760
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over762:
+over760:
 	CMPQ             BX, $0x70
-	JLE              over763
+	JLE              over761
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over763:
+over761:
 	CMPQ             BX, $0x68
-	JLE              over764
+	JLE              over762
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over764:
+over762:
 	CMPQ             BX, $0x60
-	JLE              over765
+	JLE              over763
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over765:
+over763:
 	CMPQ             BX, $0x58
-	JLE              over766
+	JLE              over764
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over766:
+over764:
 	CMPQ             BX, $0x50
-	JLE              over767
+	JLE              over765
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over767:
+over765:
 	CMPQ             BX, $0x48
-	JLE              over768
+	JLE              over766
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over768:
+over766:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some770
+	JGE              some768
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few772
+	JLT              few770
 	CMPQ             SI, $0x08
-	JNE              apart773
+	JNE              apart771
 	VMOVUPD          Z0, (DX)
-	JMP              stored774
+	JMP              stored772
 
-apart773:
+apart771:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -36997,10 +36656,10 @@ apart773:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored774:
-	JMP stored771
+stored772:
+	JMP stored769
 
-few772:
+few770:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37009,35 +36668,35 @@ few772:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored775
+	JLE           stored773
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored775
+	JLE           stored773
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored775
+	JLE           stored773
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored775
+	JLE           stored773
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored775
+	JLE           stored773
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored775
+	JLE           stored773
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored775
+	JLE           stored773
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored775:
-stored771:
+stored773:
+stored769:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37045,9 +36704,9 @@ stored771:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again747
+	JGE    again745
 
-some770:
+some768:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -37064,27 +36723,27 @@ some770:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some776
+	JGE     some774
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some776:
-	JMP turned662
+some774:
+	JMP turned660
 
-narrower693:
+narrower691:
 	CMPQ BX, $0x08
-	JNE  over777
+	JNE  over775
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept779
+	JE     kept777
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready780
+	JMP    ready778
 
-kept779:
+kept777:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -37093,8 +36752,8 @@ kept779:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready780:
-again778:
+ready778:
+again776:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -37107,7 +36766,7 @@ again778:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole781
+	JGE    whole779
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -37116,71 +36775,71 @@ again778:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole781:
+whole779:
 	VMOVUPD          (CX), Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R8), Z5, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded782
+	JLE              folded780
 	VMOVUPD          (CX), Z6
 	VADDPD           Z6, Z1, Z1
 	VFMADD231PD.BCST (R8), Z6, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded782
+	JLE              folded780
 	VMOVUPD          (CX), Z7
 	VADDPD           Z7, Z1, Z1
 	VFMADD231PD.BCST (R8), Z7, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded782
+	JLE              folded780
 	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z1, Z1
 	VFMADD231PD.BCST (R8), Z8, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded782
+	JLE              folded780
 	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z1, Z1
 	VFMADD231PD.BCST (R8), Z9, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded782
+	JLE              folded780
 	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z1, Z1
 	VFMADD231PD.BCST (R8), Z10, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded782
+	JLE              folded780
 	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z1, Z1
 	VFMADD231PD.BCST (R8), Z11, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded782
+	JLE              folded780
 	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z1, Z1
 	VFMADD231PD.BCST (R8), Z12, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded782:
+folded780:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some783
+	JGE  some781
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some783:
+some781:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -37219,20 +36878,20 @@ some783:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some793
+	JGE              some791
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few795
+	JLT              few793
 	CMPQ             SI, $0x08
-	JNE              apart796
+	JNE              apart794
 	VMOVUPD          Z0, (DX)
-	JMP              stored797
+	JMP              stored795
 
-apart796:
+apart794:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -37248,10 +36907,10 @@ apart796:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored797:
-	JMP stored794
+stored795:
+	JMP stored792
 
-few795:
+few793:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37260,35 +36919,35 @@ few795:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored798
+	JLE           stored796
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored798
+	JLE           stored796
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored798
+	JLE           stored796
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored798
+	JLE           stored796
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored798
+	JLE           stored796
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored798
+	JLE           stored796
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored798
+	JLE           stored796
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored798:
-stored794:
+stored796:
+stored792:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37296,9 +36955,9 @@ stored794:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again778
+	JGE    again776
 
-some793:
+some791:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -37311,27 +36970,27 @@ some793:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some799
+	JGE     some797
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some799:
-	JMP turned662
+some797:
+	JMP turned660
 
-over777:
+over775:
 	CMPQ BX, $0x04
-	JNE  over800
+	JNE  over798
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept802
+	JE     kept800
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready803
+	JMP    ready801
 
-kept802:
+kept800:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -37340,8 +36999,8 @@ kept802:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready803:
-again801:
+ready801:
+again799:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -37354,7 +37013,7 @@ again801:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole804
+	JGE    whole802
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -37363,71 +37022,71 @@ again801:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole804:
+whole802:
 	VMOVUPD          (CX), Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded805
+	JLE              folded803
 	VMOVUPD          (CX), Y6
 	VADDPD           Y6, Y1, Y1
 	VFMADD231PD.BCST (R8), Y6, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded805
+	JLE              folded803
 	VMOVUPD          (CX), Y7
 	VADDPD           Y7, Y1, Y1
 	VFMADD231PD.BCST (R8), Y7, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded805
+	JLE              folded803
 	VMOVUPD          (CX), Y8
 	VADDPD           Y8, Y1, Y1
 	VFMADD231PD.BCST (R8), Y8, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded805
+	JLE              folded803
 	VMOVUPD          (CX), Y9
 	VADDPD           Y9, Y1, Y1
 	VFMADD231PD.BCST (R8), Y9, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded805
+	JLE              folded803
 	VMOVUPD          (CX), Y10
 	VADDPD           Y10, Y1, Y1
 	VFMADD231PD.BCST (R8), Y10, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded805
+	JLE              folded803
 	VMOVUPD          (CX), Y11
 	VADDPD           Y11, Y1, Y1
 	VFMADD231PD.BCST (R8), Y11, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded805
+	JLE              folded803
 	VMOVUPD          (CX), Y12
 	VADDPD           Y12, Y1, Y1
 	VFMADD231PD.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded805:
+folded803:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some806
+	JGE  some804
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some806:
+some804:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -37450,20 +37109,20 @@ some806:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some812
+	JGE              some810
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few814
+	JLT              few812
 	CMPQ             SI, $0x08
-	JNE              apart815
+	JNE              apart813
 	VMOVUPD          Z0, (DX)
-	JMP              stored816
+	JMP              stored814
 
-apart815:
+apart813:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -37479,10 +37138,10 @@ apart815:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored816:
-	JMP stored813
+stored814:
+	JMP stored811
 
-few814:
+few812:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37491,35 +37150,35 @@ few814:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored817
+	JLE           stored815
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored817
+	JLE           stored815
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored817
+	JLE           stored815
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored817
+	JLE           stored815
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored817
+	JLE           stored815
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored817
+	JLE           stored815
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored817
+	JLE           stored815
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored817:
-stored813:
+stored815:
+stored811:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37527,9 +37186,9 @@ stored813:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again801
+	JGE    again799
 
-some812:
+some810:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -37542,31 +37201,31 @@ some812:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some818
+	JGE     some816
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some818:
-	JMP turned662
+some816:
+	JMP turned660
 
-over800:
+over798:
 	CMPQ   BX, $0x04
-	JLT    over819
+	JLT    over817
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept821
+	JE     kept819
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready822
+	JMP    ready820
 
-kept821:
+kept819:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -37577,8 +37236,8 @@ kept821:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready822:
-again820:
+ready820:
+again818:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -37591,7 +37250,7 @@ again820:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole823
+	JGE    whole821
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -37607,7 +37266,7 @@ again820:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole823:
+whole821:
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y6
@@ -37618,7 +37277,7 @@ whole823:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded824
+	JLE          folded822
 	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y8
@@ -37629,7 +37288,7 @@ whole823:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded824
+	JLE          folded822
 	VMOVUPD      (CX), Y9
 	VADDPD       Y9, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y10
@@ -37640,7 +37299,7 @@ whole823:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded824
+	JLE          folded822
 	VMOVUPD      (CX), Y11
 	VADDPD       Y11, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y12
@@ -37651,7 +37310,7 @@ whole823:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded824
+	JLE          folded822
 	VMOVUPD      (CX), Y13
 	VADDPD       Y13, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y14
@@ -37662,7 +37321,7 @@ whole823:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded824
+	JLE          folded822
 	VMOVUPD      (CX), Y15
 	VADDPD       Y15, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y16
@@ -37673,7 +37332,7 @@ whole823:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded824
+	JLE          folded822
 	VMOVUPD      (CX), Y17
 	VADDPD       Y17, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y18
@@ -37684,7 +37343,7 @@ whole823:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded824
+	JLE          folded822
 	VMOVUPD      (CX), Y19
 	VADDPD       Y19, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y20
@@ -37695,15 +37354,15 @@ whole823:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded824:
+folded822:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some825
+	JGE  some823
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some825:
+some823:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -37739,38 +37398,38 @@ some825:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over831
+	JLE              over829
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over831:
+over829:
 	CMPQ             BX, $0x30
-	JLE              over832
+	JLE              over830
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over832:
+over830:
 	CMPQ             BX, $0x28
-	JLE              over833
+	JLE              over831
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over833:
+over831:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some835
+	JGE              some833
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few837
+	JLT              few835
 	CMPQ             SI, $0x08
-	JNE              apart838
+	JNE              apart836
 	VMOVUPD          Z0, (DX)
-	JMP              stored839
+	JMP              stored837
 
-apart838:
+apart836:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -37786,10 +37445,10 @@ apart838:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored839:
-	JMP stored836
+stored837:
+	JMP stored834
 
-few837:
+few835:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37798,35 +37457,35 @@ few837:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored840
+	JLE           stored838
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored840
+	JLE           stored838
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored840
+	JLE           stored838
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored840
+	JLE           stored838
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored840
+	JLE           stored838
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored840
+	JLE           stored838
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored840
+	JLE           stored838
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored840:
-stored836:
+stored838:
+stored834:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37834,9 +37493,9 @@ stored836:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again820
+	JGE    again818
 
-some835:
+some833:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -37853,27 +37512,27 @@ some835:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some841
+	JGE     some839
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some841:
-	JMP turned662
+some839:
+	JMP turned660
 
-over819:
+over817:
 	CMPQ BX, $0x02
-	JNE  over842
+	JNE  over840
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept844
+	JE     kept842
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready845
+	JMP    ready843
 
-kept844:
+kept842:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -37882,8 +37541,8 @@ kept844:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready845:
-again843:
+ready843:
+again841:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -37896,7 +37555,7 @@ again843:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole846
+	JGE    whole844
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -37905,71 +37564,71 @@ again843:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole846:
+whole844:
 	VMOVUPD          (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded847
+	JLE              folded845
 	VMOVUPD          (CX), X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded847
+	JLE              folded845
 	VMOVUPD          (CX), X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded847
+	JLE              folded845
 	VMOVUPD          (CX), X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded847
+	JLE              folded845
 	VMOVUPD          (CX), X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded847
+	JLE              folded845
 	VMOVUPD          (CX), X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded847
+	JLE              folded845
 	VMOVUPD          (CX), X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded847
+	JLE              folded845
 	VMOVUPD          (CX), X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded847:
+folded845:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some848
+	JGE  some846
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some848:
+some846:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -37990,20 +37649,20 @@ some848:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some852
+	JGE              some850
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few854
+	JLT              few852
 	CMPQ             SI, $0x08
-	JNE              apart855
+	JNE              apart853
 	VMOVUPD          Z0, (DX)
-	JMP              stored856
+	JMP              stored854
 
-apart855:
+apart853:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -38019,10 +37678,10 @@ apart855:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored856:
-	JMP stored853
+stored854:
+	JMP stored851
 
-few854:
+few852:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -38031,35 +37690,35 @@ few854:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored857
+	JLE           stored855
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored857
+	JLE           stored855
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored857
+	JLE           stored855
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored857
+	JLE           stored855
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored857
+	JLE           stored855
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored857
+	JLE           stored855
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored857
+	JLE           stored855
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored857:
-stored853:
+stored855:
+stored851:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -38067,9 +37726,9 @@ stored853:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again843
+	JGE    again841
 
-some852:
+some850:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -38082,31 +37741,31 @@ some852:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some858
+	JGE     some856
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some858:
-	JMP turned662
+some856:
+	JMP turned660
 
-over842:
+over840:
 	CMPQ   BX, $0x02
-	JLT    over859
+	JLT    over857
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept861
+	JE     kept859
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready862
+	JMP    ready860
 
-kept861:
+kept859:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -38117,8 +37776,8 @@ kept861:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready862:
-again860:
+ready860:
+again858:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -38131,7 +37790,7 @@ again860:
 	VPXORD Z23, Z23, Z23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole863
+	JGE    whole861
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
@@ -38147,7 +37806,7 @@ again860:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 
-whole863:
+whole861:
 	VMOVUPD      (CX), X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(CX)(BX*1), X6
@@ -38158,7 +37817,7 @@ whole863:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded864
+	JLE          folded862
 	VMOVUPD      (CX), X7
 	VADDPD       X7, X1, X1
 	VMOVUPD      16(CX)(BX*1), X8
@@ -38169,7 +37828,7 @@ whole863:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded864
+	JLE          folded862
 	VMOVUPD      (CX), X9
 	VADDPD       X9, X1, X1
 	VMOVUPD      16(CX)(BX*1), X10
@@ -38180,7 +37839,7 @@ whole863:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded864
+	JLE          folded862
 	VMOVUPD      (CX), X11
 	VADDPD       X11, X1, X1
 	VMOVUPD      16(CX)(BX*1), X12
@@ -38191,7 +37850,7 @@ whole863:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded864
+	JLE          folded862
 	VMOVUPD      (CX), X13
 	VADDPD       X13, X1, X1
 	VMOVUPD      16(CX)(BX*1), X14
@@ -38202,7 +37861,7 @@ whole863:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded864
+	JLE          folded862
 	VMOVUPD      (CX), X15
 	VADDPD       X15, X1, X1
 	VMOVUPD      16(CX)(BX*1), X16
@@ -38213,7 +37872,7 @@ whole863:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded864
+	JLE          folded862
 	VMOVUPD      (CX), X17
 	VADDPD       X17, X1, X1
 	VMOVUPD      16(CX)(BX*1), X18
@@ -38224,7 +37883,7 @@ whole863:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded864
+	JLE          folded862
 	VMOVUPD      (CX), X19
 	VADDPD       X19, X1, X1
 	VMOVUPD      16(CX)(BX*1), X20
@@ -38235,15 +37894,15 @@ whole863:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded864:
+folded862:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some865
+	JGE  some863
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some865:
+some863:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -38277,28 +37936,28 @@ some865:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over869
+	JLE              over867
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over869:
+over867:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some871
+	JGE              some869
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few873
+	JLT              few871
 	CMPQ             SI, $0x08
-	JNE              apart874
+	JNE              apart872
 	VMOVUPD          Z0, (DX)
-	JMP              stored875
+	JMP              stored873
 
-apart874:
+apart872:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -38314,10 +37973,10 @@ apart874:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored875:
-	JMP stored872
+stored873:
+	JMP stored870
 
-few873:
+few871:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -38326,35 +37985,35 @@ few873:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored876
+	JLE           stored874
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored876
+	JLE           stored874
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored876
+	JLE           stored874
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored876
+	JLE           stored874
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored876
+	JLE           stored874
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored876
+	JLE           stored874
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored876
+	JLE           stored874
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored876:
-stored872:
+stored874:
+stored870:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -38362,9 +38021,9 @@ stored872:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again860
+	JGE    again858
 
-some871:
+some869:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -38381,24 +38040,24 @@ some871:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some877
+	JGE     some875
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some877:
-	JMP turned662
+some875:
+	JMP turned660
 
-over859:
+over857:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept879
+	JE     kept877
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready880
+	JMP    ready878
 
-kept879:
+kept877:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -38407,8 +38066,8 @@ kept879:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready880:
-again878:
+ready878:
+again876:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -38421,7 +38080,7 @@ again878:
 	VPXORD Z15, Z15, Z15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole881
+	JGE    whole879
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
@@ -38430,71 +38089,71 @@ again878:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-whole881:
+whole879:
 	VMOVSD           (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded882
+	JLE              folded880
 	VMOVSD           (CX), X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded882
+	JLE              folded880
 	VMOVSD           (CX), X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded882
+	JLE              folded880
 	VMOVSD           (CX), X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded882
+	JLE              folded880
 	VMOVSD           (CX), X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded882
+	JLE              folded880
 	VMOVSD           (CX), X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded882
+	JLE              folded880
 	VMOVSD           (CX), X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded882
+	JLE              folded880
 	VMOVSD           (CX), X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded882:
+folded880:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some883
+	JGE  some881
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some883:
+some881:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -38514,20 +38173,20 @@ some883:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some886
+	JGE              some884
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few888
+	JLT              few886
 	CMPQ             SI, $0x08
-	JNE              apart889
+	JNE              apart887
 	VMOVUPD          Z0, (DX)
-	JMP              stored890
+	JMP              stored888
 
-apart889:
+apart887:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -38543,10 +38202,10 @@ apart889:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored890:
-	JMP stored887
+stored888:
+	JMP stored885
 
-few888:
+few886:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -38555,35 +38214,35 @@ few888:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored891
+	JLE           stored889
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored891
+	JLE           stored889
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored891
+	JLE           stored889
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored891
+	JLE           stored889
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored891
+	JLE           stored889
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored891
+	JLE           stored889
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored891
+	JLE           stored889
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored891:
-stored887:
+stored889:
+stored885:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -38591,9 +38250,9 @@ stored887:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again878
+	JGE    again876
 
-some886:
+some884:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -38606,13 +38265,13 @@ some886:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some892
+	JGE    some890
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some892:
-turned662:
+some890:
+turned660:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -38633,13 +38292,13 @@ turned662:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    CX, $0x08
-	JLT     few894
+	JLT     few892
 	CMPQ    SI, $0x08
-	JNE     apart895
+	JNE     apart893
 	VMOVUPD Z0, (DX)
-	JMP     stored896
+	JMP     stored894
 
-apart895:
+apart893:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -38655,10 +38314,10 @@ apart895:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored896:
-	JMP stored893
+stored894:
+	JMP stored891
 
-few894:
+few892:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -38667,35 +38326,35 @@ few894:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored897
+	JLE           stored895
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored897
+	JLE           stored895
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored897
+	JLE           stored895
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored897
+	JLE           stored895
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored897
+	JLE           stored895
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored897
+	JLE           stored895
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored897
+	JLE           stored895
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored897:
-stored893:
+stored895:
+stored891:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -38703,10 +38362,9 @@ stored893:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block659
-	JMP    end417
+	JGE    block657
 
-end417:
+end416:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -40666,7 +40324,7 @@ end179:
 other9:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without312
+	JE    without311
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -40683,9 +40341,9 @@ other9:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x20
-	JLT    tail314
+	JLT    tail313
 
-block313:
+block312:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -40713,13 +40371,13 @@ block313:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block313
+	JGE     block312
 
-tail314:
+tail313:
 	TESTQ   DI, DI
-	JLE     end315
+	JLE     end314
 	CMPQ    DI, $0x10
-	JLT     part316
+	JLT     part315
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -40731,9 +40389,9 @@ tail314:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over317
+	JMP     over316
 
-part316:
+part315:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -40745,100 +40403,100 @@ part316:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low319
+	JZ            low318
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low320
+	JZ            low319
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low321
+	JZ            low320
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low322
+	JZ            low321
 	VMOVSS        X0, 56(AX)
 
-low322:
-	JMP stored318
-
 low321:
-	TESTQ  $0x00000001, DI
-	JZ     low323
-	VMOVSS X0, 48(AX)
-
-low323:
-	JMP stored318
+	JMP stored317
 
 low320:
+	TESTQ  $0x00000001, DI
+	JZ     low322
+	VMOVSS X0, 48(AX)
+
+low322:
+	JMP stored317
+
+low319:
 	TESTQ     $0x00000002, DI
-	JZ        low324
+	JZ        low323
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low325
+	JZ        low324
 	VMOVSS    X0, 40(AX)
 
-low325:
-	JMP stored318
-
 low324:
+	JMP stored317
+
+low323:
 	TESTQ  $0x00000001, DI
-	JZ     low326
+	JZ     low325
 	VMOVSS X0, 32(AX)
 
-low326:
-	JMP stored318
+low325:
+	JMP stored317
 
-low319:
+low318:
 	TESTQ        $0x00000004, DI
-	JZ           low327
+	JZ           low326
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low328
+	JZ           low327
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low329
+	JZ           low328
 	VMOVSS       X0, 24(AX)
 
-low329:
-	JMP stored318
-
 low328:
-	TESTQ  $0x00000001, DI
-	JZ     low330
-	VMOVSS X0, 16(AX)
-
-low330:
-	JMP stored318
+	JMP stored317
 
 low327:
+	TESTQ  $0x00000001, DI
+	JZ     low329
+	VMOVSS X0, 16(AX)
+
+low329:
+	JMP stored317
+
+low326:
 	TESTQ     $0x00000002, DI
-	JZ        low331
+	JZ        low330
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low332
+	JZ        low331
 	VMOVSS    X0, 8(AX)
 
-low332:
-	JMP stored318
-
 low331:
+	JMP stored317
+
+low330:
 	TESTQ  $0x00000001, DI
-	JZ     low333
+	JZ     low332
 	VMOVSS X0, (AX)
 
-low333:
-stored318:
-	JMP end315
+low332:
+stored317:
+	JMP end314
 
-over317:
+over316:
 	CMPQ          DI, $0x10
-	JLE           end315
+	JLE           end314
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -40850,101 +40508,99 @@ over317:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low336
+	JZ            low335
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low337
+	JZ            low336
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low338
+	JZ            low337
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low339
+	JZ            low338
 	VMOVSS        X0, 120(AX)
 
-low339:
-	JMP stored335
-
 low338:
-	TESTQ  $0x00000001, DI
-	JZ     low340
-	VMOVSS X0, 112(AX)
-
-low340:
-	JMP stored335
+	JMP stored334
 
 low337:
+	TESTQ  $0x00000001, DI
+	JZ     low339
+	VMOVSS X0, 112(AX)
+
+low339:
+	JMP stored334
+
+low336:
 	TESTQ     $0x00000002, DI
-	JZ        low341
+	JZ        low340
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low342
+	JZ        low341
 	VMOVSS    X0, 104(AX)
 
-low342:
-	JMP stored335
-
 low341:
+	JMP stored334
+
+low340:
 	TESTQ  $0x00000001, DI
-	JZ     low343
+	JZ     low342
 	VMOVSS X0, 96(AX)
 
-low343:
-	JMP stored335
+low342:
+	JMP stored334
 
-low336:
+low335:
 	TESTQ        $0x00000004, DI
-	JZ           low344
+	JZ           low343
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low345
+	JZ           low344
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low346
+	JZ           low345
 	VMOVSS       X0, 88(AX)
 
-low346:
-	JMP stored335
-
 low345:
-	TESTQ  $0x00000001, DI
-	JZ     low347
-	VMOVSS X0, 80(AX)
-
-low347:
-	JMP stored335
+	JMP stored334
 
 low344:
+	TESTQ  $0x00000001, DI
+	JZ     low346
+	VMOVSS X0, 80(AX)
+
+low346:
+	JMP stored334
+
+low343:
 	TESTQ     $0x00000002, DI
-	JZ        low348
+	JZ        low347
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low349
+	JZ        low348
 	VMOVSS    X0, 72(AX)
 
-low349:
-	JMP stored335
-
 low348:
+	JMP stored334
+
+low347:
 	TESTQ  $0x00000001, DI
-	JZ     low350
+	JZ     low349
 	VMOVSS X0, 64(AX)
 
-low350:
-stored335:
-end315:
+low349:
+stored334:
+end314:
 	JMP gated8
 
-without312:
-	JMP gated8
-
+without311:
 gated8:
 	MOVQ $0x00000004, AX
 	JMP  advance4
@@ -40952,10 +40608,10 @@ gated8:
 lower7:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other352
+	JNE   other351
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without353
+	JE    without352
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -40970,9 +40626,9 @@ lower7:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail355
+	JLT    tail354
 
-block354:
+block353:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -41020,13 +40676,13 @@ block354:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block354
+	JGE       block353
 
-tail355:
+tail354:
 	TESTQ     DI, DI
-	JLE       end356
+	JLE       end355
 	CMPQ      DI, $0x10
-	JLT       part357
+	JLT       part356
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -41048,9 +40704,9 @@ tail355:
 	VMOVUPS   Z1, (BX)(CX*2)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over358
+	JMP       over357
 
-part357:
+part356:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -41058,381 +40714,381 @@ part357:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low360
+	JZ            low359
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low361
+	JZ            low360
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low362
+	JZ            low361
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low363
+	JZ            low362
 	VMOVSS        X1, 56(BX)
 
-low363:
-	JMP stored359
-
 low362:
-	TESTQ  $0x00000001, DI
-	JZ     low364
-	VMOVSS X1, 48(BX)
-
-low364:
-	JMP stored359
+	JMP stored358
 
 low361:
+	TESTQ  $0x00000001, DI
+	JZ     low363
+	VMOVSS X1, 48(BX)
+
+low363:
+	JMP stored358
+
+low360:
 	TESTQ     $0x00000002, DI
-	JZ        low365
+	JZ        low364
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low366
+	JZ        low365
 	VMOVSS    X1, 40(BX)
 
-low366:
-	JMP stored359
-
 low365:
+	JMP stored358
+
+low364:
 	TESTQ  $0x00000001, DI
-	JZ     low367
+	JZ     low366
 	VMOVSS X1, 32(BX)
 
-low367:
-	JMP stored359
+low366:
+	JMP stored358
 
-low360:
+low359:
 	TESTQ        $0x00000004, DI
-	JZ           low368
+	JZ           low367
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low369
+	JZ           low368
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low370
+	JZ           low369
 	VMOVSS       X1, 24(BX)
 
-low370:
-	JMP stored359
-
 low369:
-	TESTQ  $0x00000001, DI
-	JZ     low371
-	VMOVSS X1, 16(BX)
-
-low371:
-	JMP stored359
+	JMP stored358
 
 low368:
+	TESTQ  $0x00000001, DI
+	JZ     low370
+	VMOVSS X1, 16(BX)
+
+low370:
+	JMP stored358
+
+low367:
 	TESTQ     $0x00000002, DI
-	JZ        low372
+	JZ        low371
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low373
+	JZ        low372
 	VMOVSS    X1, 8(BX)
 
-low373:
-	JMP stored359
-
 low372:
+	JMP stored358
+
+low371:
 	TESTQ  $0x00000001, DI
-	JZ     low374
+	JZ     low373
 	VMOVSS X1, (BX)
 
-low374:
-stored359:
+low373:
+stored358:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low376
+	JZ            low375
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low377
+	JZ            low376
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low378
+	JZ            low377
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low379
+	JZ            low378
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low379:
-	JMP stored375
-
 low378:
-	TESTQ  $0x00000001, DI
-	JZ     low380
-	VMOVSS X1, 48(BX)(CX*1)
-
-low380:
-	JMP stored375
+	JMP stored374
 
 low377:
+	TESTQ  $0x00000001, DI
+	JZ     low379
+	VMOVSS X1, 48(BX)(CX*1)
+
+low379:
+	JMP stored374
+
+low376:
 	TESTQ     $0x00000002, DI
-	JZ        low381
+	JZ        low380
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low382
+	JZ        low381
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low382:
-	JMP stored375
-
 low381:
+	JMP stored374
+
+low380:
 	TESTQ  $0x00000001, DI
-	JZ     low383
+	JZ     low382
 	VMOVSS X1, 32(BX)(CX*1)
 
-low383:
-	JMP stored375
+low382:
+	JMP stored374
 
-low376:
+low375:
 	TESTQ        $0x00000004, DI
-	JZ           low384
+	JZ           low383
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low385
+	JZ           low384
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low386
+	JZ           low385
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low386:
-	JMP stored375
-
 low385:
-	TESTQ  $0x00000001, DI
-	JZ     low387
-	VMOVSS X1, 16(BX)(CX*1)
-
-low387:
-	JMP stored375
+	JMP stored374
 
 low384:
+	TESTQ  $0x00000001, DI
+	JZ     low386
+	VMOVSS X1, 16(BX)(CX*1)
+
+low386:
+	JMP stored374
+
+low383:
 	TESTQ     $0x00000002, DI
-	JZ        low388
+	JZ        low387
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low389
+	JZ        low388
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low389:
-	JMP stored375
-
 low388:
+	JMP stored374
+
+low387:
 	TESTQ  $0x00000001, DI
-	JZ     low390
+	JZ     low389
 	VMOVSS X1, (BX)(CX*1)
 
-low390:
-stored375:
+low389:
+stored374:
 	VMOVUPS.Z     (BX)(CX*2), K1, Z1
 	VMOVUPS.Z     (DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low392
+	JZ            low391
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low393
+	JZ            low392
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low394
+	JZ            low393
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low395
+	JZ            low394
 	VMOVSS        X1, 56(BX)(CX*2)
 
-low395:
-	JMP stored391
-
 low394:
-	TESTQ  $0x00000001, DI
-	JZ     low396
-	VMOVSS X1, 48(BX)(CX*2)
-
-low396:
-	JMP stored391
+	JMP stored390
 
 low393:
+	TESTQ  $0x00000001, DI
+	JZ     low395
+	VMOVSS X1, 48(BX)(CX*2)
+
+low395:
+	JMP stored390
+
+low392:
 	TESTQ     $0x00000002, DI
-	JZ        low397
+	JZ        low396
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low398
+	JZ        low397
 	VMOVSS    X1, 40(BX)(CX*2)
 
-low398:
-	JMP stored391
-
 low397:
+	JMP stored390
+
+low396:
 	TESTQ  $0x00000001, DI
-	JZ     low399
+	JZ     low398
 	VMOVSS X1, 32(BX)(CX*2)
 
-low399:
-	JMP stored391
+low398:
+	JMP stored390
 
-low392:
+low391:
 	TESTQ        $0x00000004, DI
-	JZ           low400
+	JZ           low399
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low401
+	JZ           low400
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low402
+	JZ           low401
 	VMOVSS       X1, 24(BX)(CX*2)
 
-low402:
-	JMP stored391
-
 low401:
-	TESTQ  $0x00000001, DI
-	JZ     low403
-	VMOVSS X1, 16(BX)(CX*2)
-
-low403:
-	JMP stored391
+	JMP stored390
 
 low400:
+	TESTQ  $0x00000001, DI
+	JZ     low402
+	VMOVSS X1, 16(BX)(CX*2)
+
+low402:
+	JMP stored390
+
+low399:
 	TESTQ     $0x00000002, DI
-	JZ        low404
+	JZ        low403
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low405
+	JZ        low404
 	VMOVSS    X1, 8(BX)(CX*2)
 
-low405:
-	JMP stored391
-
 low404:
+	JMP stored390
+
+low403:
 	TESTQ  $0x00000001, DI
-	JZ     low406
+	JZ     low405
 	VMOVSS X1, (BX)(CX*2)
 
-low406:
-stored391:
+low405:
+stored390:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low408
+	JZ            low407
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low409
+	JZ            low408
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low410
+	JZ            low409
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low411
+	JZ            low410
 	VMOVSS        X0, 56(AX)
 
-low411:
-	JMP stored407
-
 low410:
-	TESTQ  $0x00000001, DI
-	JZ     low412
-	VMOVSS X0, 48(AX)
-
-low412:
-	JMP stored407
+	JMP stored406
 
 low409:
+	TESTQ  $0x00000001, DI
+	JZ     low411
+	VMOVSS X0, 48(AX)
+
+low411:
+	JMP stored406
+
+low408:
 	TESTQ     $0x00000002, DI
-	JZ        low413
+	JZ        low412
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low414
+	JZ        low413
 	VMOVSS    X0, 40(AX)
 
-low414:
-	JMP stored407
-
 low413:
+	JMP stored406
+
+low412:
 	TESTQ  $0x00000001, DI
-	JZ     low415
+	JZ     low414
 	VMOVSS X0, 32(AX)
 
-low415:
-	JMP stored407
+low414:
+	JMP stored406
 
-low408:
+low407:
 	TESTQ        $0x00000004, DI
-	JZ           low416
+	JZ           low415
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low417
+	JZ           low416
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low418
+	JZ           low417
 	VMOVSS       X0, 24(AX)
 
-low418:
-	JMP stored407
-
 low417:
-	TESTQ  $0x00000001, DI
-	JZ     low419
-	VMOVSS X0, 16(AX)
-
-low419:
-	JMP stored407
+	JMP stored406
 
 low416:
+	TESTQ  $0x00000001, DI
+	JZ     low418
+	VMOVSS X0, 16(AX)
+
+low418:
+	JMP stored406
+
+low415:
 	TESTQ     $0x00000002, DI
-	JZ        low420
+	JZ        low419
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low421
+	JZ        low420
 	VMOVSS    X0, 8(AX)
 
-low421:
-	JMP stored407
-
 low420:
+	JMP stored406
+
+low419:
 	TESTQ  $0x00000001, DI
-	JZ     low422
+	JZ     low421
 	VMOVSS X0, (AX)
 
-low422:
-stored407:
-	JMP end356
+low421:
+stored406:
+	JMP end355
 
-over358:
+over357:
 	CMPQ          DI, $0x10
-	JLE           end356
+	JLE           end355
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -41440,380 +41096,380 @@ over358:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low425
+	JZ            low424
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low426
+	JZ            low425
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low427
+	JZ            low426
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low428
+	JZ            low427
 	VMOVSS        X1, 120(BX)
 
-low428:
-	JMP stored424
-
 low427:
-	TESTQ  $0x00000001, DI
-	JZ     low429
-	VMOVSS X1, 112(BX)
-
-low429:
-	JMP stored424
+	JMP stored423
 
 low426:
+	TESTQ  $0x00000001, DI
+	JZ     low428
+	VMOVSS X1, 112(BX)
+
+low428:
+	JMP stored423
+
+low425:
 	TESTQ     $0x00000002, DI
-	JZ        low430
+	JZ        low429
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low431
+	JZ        low430
 	VMOVSS    X1, 104(BX)
 
-low431:
-	JMP stored424
-
 low430:
+	JMP stored423
+
+low429:
 	TESTQ  $0x00000001, DI
-	JZ     low432
+	JZ     low431
 	VMOVSS X1, 96(BX)
 
-low432:
-	JMP stored424
+low431:
+	JMP stored423
 
-low425:
+low424:
 	TESTQ        $0x00000004, DI
-	JZ           low433
+	JZ           low432
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low434
+	JZ           low433
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low435
+	JZ           low434
 	VMOVSS       X1, 88(BX)
 
-low435:
-	JMP stored424
-
 low434:
-	TESTQ  $0x00000001, DI
-	JZ     low436
-	VMOVSS X1, 80(BX)
-
-low436:
-	JMP stored424
+	JMP stored423
 
 low433:
+	TESTQ  $0x00000001, DI
+	JZ     low435
+	VMOVSS X1, 80(BX)
+
+low435:
+	JMP stored423
+
+low432:
 	TESTQ     $0x00000002, DI
-	JZ        low437
+	JZ        low436
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low438
+	JZ        low437
 	VMOVSS    X1, 72(BX)
 
-low438:
-	JMP stored424
-
 low437:
+	JMP stored423
+
+low436:
 	TESTQ  $0x00000001, DI
-	JZ     low439
+	JZ     low438
 	VMOVSS X1, 64(BX)
 
-low439:
-stored424:
+low438:
+stored423:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low441
+	JZ            low440
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low442
+	JZ            low441
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low443
+	JZ            low442
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low444
+	JZ            low443
 	VMOVSS        X1, 120(BX)(CX*1)
 
-low444:
-	JMP stored440
-
 low443:
-	TESTQ  $0x00000001, DI
-	JZ     low445
-	VMOVSS X1, 112(BX)(CX*1)
-
-low445:
-	JMP stored440
+	JMP stored439
 
 low442:
+	TESTQ  $0x00000001, DI
+	JZ     low444
+	VMOVSS X1, 112(BX)(CX*1)
+
+low444:
+	JMP stored439
+
+low441:
 	TESTQ     $0x00000002, DI
-	JZ        low446
+	JZ        low445
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low447
+	JZ        low446
 	VMOVSS    X1, 104(BX)(CX*1)
 
-low447:
-	JMP stored440
-
 low446:
+	JMP stored439
+
+low445:
 	TESTQ  $0x00000001, DI
-	JZ     low448
+	JZ     low447
 	VMOVSS X1, 96(BX)(CX*1)
 
-low448:
-	JMP stored440
+low447:
+	JMP stored439
 
-low441:
+low440:
 	TESTQ        $0x00000004, DI
-	JZ           low449
+	JZ           low448
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low450
+	JZ           low449
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low451
+	JZ           low450
 	VMOVSS       X1, 88(BX)(CX*1)
 
-low451:
-	JMP stored440
-
 low450:
-	TESTQ  $0x00000001, DI
-	JZ     low452
-	VMOVSS X1, 80(BX)(CX*1)
-
-low452:
-	JMP stored440
+	JMP stored439
 
 low449:
+	TESTQ  $0x00000001, DI
+	JZ     low451
+	VMOVSS X1, 80(BX)(CX*1)
+
+low451:
+	JMP stored439
+
+low448:
 	TESTQ     $0x00000002, DI
-	JZ        low453
+	JZ        low452
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low454
+	JZ        low453
 	VMOVSS    X1, 72(BX)(CX*1)
 
-low454:
-	JMP stored440
-
 low453:
+	JMP stored439
+
+low452:
 	TESTQ  $0x00000001, DI
-	JZ     low455
+	JZ     low454
 	VMOVSS X1, 64(BX)(CX*1)
 
-low455:
-stored440:
+low454:
+stored439:
 	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low457
+	JZ            low456
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low458
+	JZ            low457
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low459
+	JZ            low458
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low460
+	JZ            low459
 	VMOVSS        X1, 120(BX)(CX*2)
 
-low460:
-	JMP stored456
-
 low459:
-	TESTQ  $0x00000001, DI
-	JZ     low461
-	VMOVSS X1, 112(BX)(CX*2)
-
-low461:
-	JMP stored456
+	JMP stored455
 
 low458:
+	TESTQ  $0x00000001, DI
+	JZ     low460
+	VMOVSS X1, 112(BX)(CX*2)
+
+low460:
+	JMP stored455
+
+low457:
 	TESTQ     $0x00000002, DI
-	JZ        low462
+	JZ        low461
 	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low463
+	JZ        low462
 	VMOVSS    X1, 104(BX)(CX*2)
 
-low463:
-	JMP stored456
-
 low462:
+	JMP stored455
+
+low461:
 	TESTQ  $0x00000001, DI
-	JZ     low464
+	JZ     low463
 	VMOVSS X1, 96(BX)(CX*2)
 
-low464:
-	JMP stored456
+low463:
+	JMP stored455
 
-low457:
+low456:
 	TESTQ        $0x00000004, DI
-	JZ           low465
+	JZ           low464
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low466
+	JZ           low465
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low467
+	JZ           low466
 	VMOVSS       X1, 88(BX)(CX*2)
 
-low467:
-	JMP stored456
-
 low466:
-	TESTQ  $0x00000001, DI
-	JZ     low468
-	VMOVSS X1, 80(BX)(CX*2)
-
-low468:
-	JMP stored456
+	JMP stored455
 
 low465:
+	TESTQ  $0x00000001, DI
+	JZ     low467
+	VMOVSS X1, 80(BX)(CX*2)
+
+low467:
+	JMP stored455
+
+low464:
 	TESTQ     $0x00000002, DI
-	JZ        low469
+	JZ        low468
 	VMOVSD    X1, 64(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low470
+	JZ        low469
 	VMOVSS    X1, 72(BX)(CX*2)
 
-low470:
-	JMP stored456
-
 low469:
+	JMP stored455
+
+low468:
 	TESTQ  $0x00000001, DI
-	JZ     low471
+	JZ     low470
 	VMOVSS X1, 64(BX)(CX*2)
 
-low471:
-stored456:
+low470:
+stored455:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low473
+	JZ            low472
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low474
+	JZ            low473
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low475
+	JZ            low474
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low476
+	JZ            low475
 	VMOVSS        X0, 120(AX)
 
-low476:
-	JMP stored472
-
 low475:
-	TESTQ  $0x00000001, DI
-	JZ     low477
-	VMOVSS X0, 112(AX)
-
-low477:
-	JMP stored472
+	JMP stored471
 
 low474:
+	TESTQ  $0x00000001, DI
+	JZ     low476
+	VMOVSS X0, 112(AX)
+
+low476:
+	JMP stored471
+
+low473:
 	TESTQ     $0x00000002, DI
-	JZ        low478
+	JZ        low477
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low479
+	JZ        low478
 	VMOVSS    X0, 104(AX)
 
-low479:
-	JMP stored472
-
 low478:
+	JMP stored471
+
+low477:
 	TESTQ  $0x00000001, DI
-	JZ     low480
+	JZ     low479
 	VMOVSS X0, 96(AX)
 
-low480:
-	JMP stored472
+low479:
+	JMP stored471
 
-low473:
+low472:
 	TESTQ        $0x00000004, DI
-	JZ           low481
+	JZ           low480
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low482
+	JZ           low481
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low483
+	JZ           low482
 	VMOVSS       X0, 88(AX)
 
-low483:
-	JMP stored472
-
 low482:
-	TESTQ  $0x00000001, DI
-	JZ     low484
-	VMOVSS X0, 80(AX)
-
-low484:
-	JMP stored472
+	JMP stored471
 
 low481:
+	TESTQ  $0x00000001, DI
+	JZ     low483
+	VMOVSS X0, 80(AX)
+
+low483:
+	JMP stored471
+
+low480:
 	TESTQ     $0x00000002, DI
-	JZ        low485
+	JZ        low484
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low486
+	JZ        low485
 	VMOVSS    X0, 72(AX)
 
-low486:
-	JMP stored472
-
 low485:
+	JMP stored471
+
+low484:
 	TESTQ  $0x00000001, DI
-	JZ     low487
+	JZ     low486
 	VMOVSS X0, 64(AX)
 
-low487:
-stored472:
-end356:
-	JMP gated351
+low486:
+stored471:
+end355:
+	JMP gated350
 
-without353:
+without352:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -41827,9 +41483,9 @@ without353:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x20
-	JLT    tail489
+	JLT    tail488
 
-block488:
+block487:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -41864,13 +41520,13 @@ block488:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block488
+	JGE       block487
 
-tail489:
+tail488:
 	TESTQ     SI, SI
-	JLE       end490
+	JLE       end489
 	CMPQ      SI, $0x10
-	JLT       part491
+	JLT       part490
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -41886,585 +41542,585 @@ tail489:
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)(BX*2)
-	JMP       over492
+	JMP       over491
 
-part491:
+part490:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low494
+	JZ            low493
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low495
+	JZ            low494
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low496
+	JZ            low495
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low497
+	JZ            low496
 	VMOVSS        X1, 56(AX)
 
-low497:
-	JMP stored493
-
 low496:
-	TESTQ  $0x00000001, SI
-	JZ     low498
-	VMOVSS X1, 48(AX)
-
-low498:
-	JMP stored493
+	JMP stored492
 
 low495:
+	TESTQ  $0x00000001, SI
+	JZ     low497
+	VMOVSS X1, 48(AX)
+
+low497:
+	JMP stored492
+
+low494:
 	TESTQ     $0x00000002, SI
-	JZ        low499
+	JZ        low498
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low500
+	JZ        low499
 	VMOVSS    X1, 40(AX)
 
-low500:
-	JMP stored493
-
 low499:
+	JMP stored492
+
+low498:
 	TESTQ  $0x00000001, SI
-	JZ     low501
+	JZ     low500
 	VMOVSS X1, 32(AX)
 
-low501:
-	JMP stored493
+low500:
+	JMP stored492
 
-low494:
+low493:
 	TESTQ        $0x00000004, SI
-	JZ           low502
+	JZ           low501
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low503
+	JZ           low502
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low504
+	JZ           low503
 	VMOVSS       X1, 24(AX)
 
-low504:
-	JMP stored493
-
 low503:
-	TESTQ  $0x00000001, SI
-	JZ     low505
-	VMOVSS X1, 16(AX)
-
-low505:
-	JMP stored493
+	JMP stored492
 
 low502:
+	TESTQ  $0x00000001, SI
+	JZ     low504
+	VMOVSS X1, 16(AX)
+
+low504:
+	JMP stored492
+
+low501:
 	TESTQ     $0x00000002, SI
-	JZ        low506
+	JZ        low505
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low507
+	JZ        low506
 	VMOVSS    X1, 8(AX)
 
-low507:
-	JMP stored493
-
 low506:
+	JMP stored492
+
+low505:
 	TESTQ  $0x00000001, SI
-	JZ     low508
+	JZ     low507
 	VMOVSS X1, (AX)
 
-low508:
-stored493:
+low507:
+stored492:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low510
+	JZ            low509
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low511
+	JZ            low510
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low512
+	JZ            low511
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low513
+	JZ            low512
 	VMOVSS        X1, 56(AX)(BX*1)
 
-low513:
-	JMP stored509
-
 low512:
-	TESTQ  $0x00000001, SI
-	JZ     low514
-	VMOVSS X1, 48(AX)(BX*1)
-
-low514:
-	JMP stored509
+	JMP stored508
 
 low511:
+	TESTQ  $0x00000001, SI
+	JZ     low513
+	VMOVSS X1, 48(AX)(BX*1)
+
+low513:
+	JMP stored508
+
+low510:
 	TESTQ     $0x00000002, SI
-	JZ        low515
+	JZ        low514
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low516
+	JZ        low515
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low516:
-	JMP stored509
-
 low515:
+	JMP stored508
+
+low514:
 	TESTQ  $0x00000001, SI
-	JZ     low517
+	JZ     low516
 	VMOVSS X1, 32(AX)(BX*1)
 
-low517:
-	JMP stored509
+low516:
+	JMP stored508
 
-low510:
+low509:
 	TESTQ        $0x00000004, SI
-	JZ           low518
+	JZ           low517
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low519
+	JZ           low518
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low520
+	JZ           low519
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low520:
-	JMP stored509
-
 low519:
-	TESTQ  $0x00000001, SI
-	JZ     low521
-	VMOVSS X1, 16(AX)(BX*1)
-
-low521:
-	JMP stored509
+	JMP stored508
 
 low518:
+	TESTQ  $0x00000001, SI
+	JZ     low520
+	VMOVSS X1, 16(AX)(BX*1)
+
+low520:
+	JMP stored508
+
+low517:
 	TESTQ     $0x00000002, SI
-	JZ        low522
+	JZ        low521
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low523
+	JZ        low522
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low523:
-	JMP stored509
-
 low522:
+	JMP stored508
+
+low521:
 	TESTQ  $0x00000001, SI
-	JZ     low524
+	JZ     low523
 	VMOVSS X1, (AX)(BX*1)
 
-low524:
-stored509:
+low523:
+stored508:
 	VMOVUPS.Z     (AX)(BX*2), K1, Z1
 	VMOVUPS.Z     (CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low526
+	JZ            low525
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low527
+	JZ            low526
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low528
+	JZ            low527
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low529
+	JZ            low528
 	VMOVSS        X1, 56(AX)(BX*2)
 
-low529:
-	JMP stored525
-
 low528:
-	TESTQ  $0x00000001, SI
-	JZ     low530
-	VMOVSS X1, 48(AX)(BX*2)
-
-low530:
-	JMP stored525
+	JMP stored524
 
 low527:
+	TESTQ  $0x00000001, SI
+	JZ     low529
+	VMOVSS X1, 48(AX)(BX*2)
+
+low529:
+	JMP stored524
+
+low526:
 	TESTQ     $0x00000002, SI
-	JZ        low531
+	JZ        low530
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low532
+	JZ        low531
 	VMOVSS    X1, 40(AX)(BX*2)
 
-low532:
-	JMP stored525
-
 low531:
+	JMP stored524
+
+low530:
 	TESTQ  $0x00000001, SI
-	JZ     low533
+	JZ     low532
 	VMOVSS X1, 32(AX)(BX*2)
 
-low533:
-	JMP stored525
+low532:
+	JMP stored524
 
-low526:
+low525:
 	TESTQ        $0x00000004, SI
-	JZ           low534
+	JZ           low533
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low535
+	JZ           low534
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low536
+	JZ           low535
 	VMOVSS       X1, 24(AX)(BX*2)
 
-low536:
-	JMP stored525
-
 low535:
-	TESTQ  $0x00000001, SI
-	JZ     low537
-	VMOVSS X1, 16(AX)(BX*2)
-
-low537:
-	JMP stored525
+	JMP stored524
 
 low534:
+	TESTQ  $0x00000001, SI
+	JZ     low536
+	VMOVSS X1, 16(AX)(BX*2)
+
+low536:
+	JMP stored524
+
+low533:
 	TESTQ     $0x00000002, SI
-	JZ        low538
+	JZ        low537
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low539
+	JZ        low538
 	VMOVSS    X1, 8(AX)(BX*2)
 
-low539:
-	JMP stored525
-
 low538:
+	JMP stored524
+
+low537:
 	TESTQ  $0x00000001, SI
-	JZ     low540
+	JZ     low539
 	VMOVSS X1, (AX)(BX*2)
 
-low540:
-stored525:
-	JMP end490
+low539:
+stored524:
+	JMP end489
 
-over492:
+over491:
 	CMPQ          SI, $0x10
-	JLE           end490
+	JLE           end489
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low543
+	JZ            low542
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low544
+	JZ            low543
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low545
+	JZ            low544
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low546
+	JZ            low545
 	VMOVSS        X1, 120(AX)
 
-low546:
-	JMP stored542
-
 low545:
-	TESTQ  $0x00000001, SI
-	JZ     low547
-	VMOVSS X1, 112(AX)
-
-low547:
-	JMP stored542
+	JMP stored541
 
 low544:
+	TESTQ  $0x00000001, SI
+	JZ     low546
+	VMOVSS X1, 112(AX)
+
+low546:
+	JMP stored541
+
+low543:
 	TESTQ     $0x00000002, SI
-	JZ        low548
+	JZ        low547
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low549
+	JZ        low548
 	VMOVSS    X1, 104(AX)
 
-low549:
-	JMP stored542
-
 low548:
+	JMP stored541
+
+low547:
 	TESTQ  $0x00000001, SI
-	JZ     low550
+	JZ     low549
 	VMOVSS X1, 96(AX)
 
-low550:
-	JMP stored542
+low549:
+	JMP stored541
 
-low543:
+low542:
 	TESTQ        $0x00000004, SI
-	JZ           low551
+	JZ           low550
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low552
+	JZ           low551
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low553
+	JZ           low552
 	VMOVSS       X1, 88(AX)
 
-low553:
-	JMP stored542
-
 low552:
-	TESTQ  $0x00000001, SI
-	JZ     low554
-	VMOVSS X1, 80(AX)
-
-low554:
-	JMP stored542
+	JMP stored541
 
 low551:
+	TESTQ  $0x00000001, SI
+	JZ     low553
+	VMOVSS X1, 80(AX)
+
+low553:
+	JMP stored541
+
+low550:
 	TESTQ     $0x00000002, SI
-	JZ        low555
+	JZ        low554
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low556
+	JZ        low555
 	VMOVSS    X1, 72(AX)
 
-low556:
-	JMP stored542
-
 low555:
+	JMP stored541
+
+low554:
 	TESTQ  $0x00000001, SI
-	JZ     low557
+	JZ     low556
 	VMOVSS X1, 64(AX)
 
-low557:
-stored542:
+low556:
+stored541:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low559
+	JZ            low558
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low560
+	JZ            low559
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low561
+	JZ            low560
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low562
+	JZ            low561
 	VMOVSS        X1, 120(AX)(BX*1)
 
-low562:
-	JMP stored558
-
 low561:
-	TESTQ  $0x00000001, SI
-	JZ     low563
-	VMOVSS X1, 112(AX)(BX*1)
-
-low563:
-	JMP stored558
+	JMP stored557
 
 low560:
+	TESTQ  $0x00000001, SI
+	JZ     low562
+	VMOVSS X1, 112(AX)(BX*1)
+
+low562:
+	JMP stored557
+
+low559:
 	TESTQ     $0x00000002, SI
-	JZ        low564
+	JZ        low563
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low565
+	JZ        low564
 	VMOVSS    X1, 104(AX)(BX*1)
 
-low565:
-	JMP stored558
-
 low564:
+	JMP stored557
+
+low563:
 	TESTQ  $0x00000001, SI
-	JZ     low566
+	JZ     low565
 	VMOVSS X1, 96(AX)(BX*1)
 
-low566:
-	JMP stored558
+low565:
+	JMP stored557
 
-low559:
+low558:
 	TESTQ        $0x00000004, SI
-	JZ           low567
+	JZ           low566
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low568
+	JZ           low567
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low569
+	JZ           low568
 	VMOVSS       X1, 88(AX)(BX*1)
 
-low569:
-	JMP stored558
-
 low568:
-	TESTQ  $0x00000001, SI
-	JZ     low570
-	VMOVSS X1, 80(AX)(BX*1)
-
-low570:
-	JMP stored558
+	JMP stored557
 
 low567:
+	TESTQ  $0x00000001, SI
+	JZ     low569
+	VMOVSS X1, 80(AX)(BX*1)
+
+low569:
+	JMP stored557
+
+low566:
 	TESTQ     $0x00000002, SI
-	JZ        low571
+	JZ        low570
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low572
+	JZ        low571
 	VMOVSS    X1, 72(AX)(BX*1)
 
-low572:
-	JMP stored558
-
 low571:
+	JMP stored557
+
+low570:
 	TESTQ  $0x00000001, SI
-	JZ     low573
+	JZ     low572
 	VMOVSS X1, 64(AX)(BX*1)
 
-low573:
-stored558:
+low572:
+stored557:
 	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low575
+	JZ            low574
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low576
+	JZ            low575
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low577
+	JZ            low576
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low578
+	JZ            low577
 	VMOVSS        X1, 120(AX)(BX*2)
 
-low578:
-	JMP stored574
-
 low577:
-	TESTQ  $0x00000001, SI
-	JZ     low579
-	VMOVSS X1, 112(AX)(BX*2)
-
-low579:
-	JMP stored574
+	JMP stored573
 
 low576:
+	TESTQ  $0x00000001, SI
+	JZ     low578
+	VMOVSS X1, 112(AX)(BX*2)
+
+low578:
+	JMP stored573
+
+low575:
 	TESTQ     $0x00000002, SI
-	JZ        low580
+	JZ        low579
 	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low581
+	JZ        low580
 	VMOVSS    X1, 104(AX)(BX*2)
 
-low581:
-	JMP stored574
-
 low580:
+	JMP stored573
+
+low579:
 	TESTQ  $0x00000001, SI
-	JZ     low582
+	JZ     low581
 	VMOVSS X1, 96(AX)(BX*2)
 
-low582:
-	JMP stored574
+low581:
+	JMP stored573
 
-low575:
+low574:
 	TESTQ        $0x00000004, SI
-	JZ           low583
+	JZ           low582
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low584
+	JZ           low583
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low585
+	JZ           low584
 	VMOVSS       X1, 88(AX)(BX*2)
 
-low585:
-	JMP stored574
-
 low584:
-	TESTQ  $0x00000001, SI
-	JZ     low586
-	VMOVSS X1, 80(AX)(BX*2)
-
-low586:
-	JMP stored574
+	JMP stored573
 
 low583:
+	TESTQ  $0x00000001, SI
+	JZ     low585
+	VMOVSS X1, 80(AX)(BX*2)
+
+low585:
+	JMP stored573
+
+low582:
 	TESTQ     $0x00000002, SI
-	JZ        low587
+	JZ        low586
 	VMOVSD    X1, 64(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low588
+	JZ        low587
 	VMOVSS    X1, 72(AX)(BX*2)
 
-low588:
-	JMP stored574
-
 low587:
+	JMP stored573
+
+low586:
 	TESTQ  $0x00000001, SI
-	JZ     low589
+	JZ     low588
 	VMOVSS X1, 64(AX)(BX*2)
 
-low589:
-stored574:
-end490:
-	JMP gated351
+low588:
+stored573:
+end489:
+	JMP gated350
 
-other352:
+other351:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without591
+	JE    without589
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -42479,9 +42135,9 @@ other352:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail593
+	JLT    tail591
 
-block592:
+block590:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -42505,13 +42161,13 @@ block592:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block592
+	JGE     block590
 
-tail593:
+tail591:
 	TESTQ   DI, DI
-	JLE     end594
+	JLE     end592
 	CMPQ    DI, $0x10
-	JLT     part595
+	JLT     part593
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -42521,9 +42177,9 @@ tail593:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over596
+	JMP     over594
 
-part595:
+part593:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -42533,100 +42189,100 @@ part595:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low598
+	JZ            low596
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low599
+	JZ            low597
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low600
+	JZ            low598
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low601
+	JZ            low599
 	VMOVSS        X0, 56(AX)
 
-low601:
-	JMP stored597
+low599:
+	JMP stored595
 
-low600:
+low598:
 	TESTQ  $0x00000001, DI
-	JZ     low602
+	JZ     low600
 	VMOVSS X0, 48(AX)
 
-low602:
-	JMP stored597
+low600:
+	JMP stored595
 
-low599:
+low597:
 	TESTQ     $0x00000002, DI
-	JZ        low603
+	JZ        low601
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low604
+	JZ        low602
 	VMOVSS    X0, 40(AX)
 
-low604:
-	JMP stored597
+low602:
+	JMP stored595
 
-low603:
+low601:
 	TESTQ  $0x00000001, DI
-	JZ     low605
+	JZ     low603
 	VMOVSS X0, 32(AX)
 
-low605:
-	JMP stored597
+low603:
+	JMP stored595
 
-low598:
+low596:
 	TESTQ        $0x00000004, DI
-	JZ           low606
+	JZ           low604
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low607
+	JZ           low605
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low608
+	JZ           low606
 	VMOVSS       X0, 24(AX)
 
-low608:
-	JMP stored597
+low606:
+	JMP stored595
 
-low607:
+low605:
 	TESTQ  $0x00000001, DI
-	JZ     low609
+	JZ     low607
 	VMOVSS X0, 16(AX)
 
-low609:
-	JMP stored597
+low607:
+	JMP stored595
 
-low606:
+low604:
 	TESTQ     $0x00000002, DI
-	JZ        low610
+	JZ        low608
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low611
+	JZ        low609
 	VMOVSS    X0, 8(AX)
 
-low611:
-	JMP stored597
+low609:
+	JMP stored595
 
-low610:
+low608:
 	TESTQ  $0x00000001, DI
-	JZ     low612
+	JZ     low610
 	VMOVSS X0, (AX)
 
-low612:
-stored597:
-	JMP end594
+low610:
+stored595:
+	JMP end592
 
-over596:
+over594:
 	CMPQ          DI, $0x10
-	JLE           end594
+	JLE           end592
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -42636,114 +42292,112 @@ over596:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low615
+	JZ            low613
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low616
+	JZ            low614
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low617
+	JZ            low615
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low618
+	JZ            low616
 	VMOVSS        X0, 120(AX)
 
-low618:
-	JMP stored614
+low616:
+	JMP stored612
 
-low617:
+low615:
 	TESTQ  $0x00000001, DI
-	JZ     low619
+	JZ     low617
 	VMOVSS X0, 112(AX)
 
-low619:
-	JMP stored614
+low617:
+	JMP stored612
 
-low616:
+low614:
 	TESTQ     $0x00000002, DI
-	JZ        low620
+	JZ        low618
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low621
+	JZ        low619
 	VMOVSS    X0, 104(AX)
 
-low621:
-	JMP stored614
+low619:
+	JMP stored612
 
-low620:
+low618:
 	TESTQ  $0x00000001, DI
-	JZ     low622
+	JZ     low620
 	VMOVSS X0, 96(AX)
 
-low622:
-	JMP stored614
+low620:
+	JMP stored612
 
-low615:
+low613:
 	TESTQ        $0x00000004, DI
-	JZ           low623
+	JZ           low621
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low624
+	JZ           low622
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low625
+	JZ           low623
 	VMOVSS       X0, 88(AX)
 
-low625:
-	JMP stored614
+low623:
+	JMP stored612
 
-low624:
+low622:
 	TESTQ  $0x00000001, DI
-	JZ     low626
+	JZ     low624
 	VMOVSS X0, 80(AX)
 
-low626:
-	JMP stored614
+low624:
+	JMP stored612
 
-low623:
+low621:
 	TESTQ     $0x00000002, DI
-	JZ        low627
+	JZ        low625
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low628
+	JZ        low626
 	VMOVSS    X0, 72(AX)
 
-low628:
-	JMP stored614
+low626:
+	JMP stored612
 
-low627:
+low625:
 	TESTQ  $0x00000001, DI
-	JZ     low629
+	JZ     low627
 	VMOVSS X0, 64(AX)
 
-low629:
-stored614:
-end594:
-	JMP gated351
+low627:
+stored612:
+end592:
+	JMP gated350
 
-without591:
-	JMP gated351
-
-gated351:
+without589:
+gated350:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
 lower6:
 	CMPQ  AX, $0x02
-	JLT   lower630
+	JLT   lower628
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other632
+	JNE   other630
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without633
+	JE    without631
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -42758,9 +42412,9 @@ lower6:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail635
+	JLT    tail633
 
-block634:
+block632:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -42796,13 +42450,13 @@ block634:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block634
+	JGE       block632
 
-tail635:
+tail633:
 	TESTQ     DI, DI
-	JLE       end636
+	JLE       end634
 	CMPQ      DI, $0x10
-	JLT       part637
+	JLT       part635
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -42818,9 +42472,9 @@ tail635:
 	VMOVUPS   Z1, (BX)(CX*1)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over638
+	JMP       over636
 
-part637:
+part635:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -42828,286 +42482,286 @@ part637:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low640
+	JZ            low638
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low641
+	JZ            low639
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low642
+	JZ            low640
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low643
+	JZ            low641
 	VMOVSS        X1, 56(BX)
 
-low643:
-	JMP stored639
+low641:
+	JMP stored637
 
-low642:
+low640:
 	TESTQ  $0x00000001, DI
-	JZ     low644
+	JZ     low642
 	VMOVSS X1, 48(BX)
 
-low644:
-	JMP stored639
+low642:
+	JMP stored637
 
-low641:
+low639:
 	TESTQ     $0x00000002, DI
-	JZ        low645
+	JZ        low643
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low646
+	JZ        low644
 	VMOVSS    X1, 40(BX)
 
-low646:
-	JMP stored639
+low644:
+	JMP stored637
 
-low645:
+low643:
 	TESTQ  $0x00000001, DI
-	JZ     low647
+	JZ     low645
 	VMOVSS X1, 32(BX)
 
-low647:
-	JMP stored639
+low645:
+	JMP stored637
 
-low640:
+low638:
 	TESTQ        $0x00000004, DI
-	JZ           low648
+	JZ           low646
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low649
+	JZ           low647
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low650
+	JZ           low648
 	VMOVSS       X1, 24(BX)
 
-low650:
-	JMP stored639
+low648:
+	JMP stored637
 
-low649:
+low647:
 	TESTQ  $0x00000001, DI
-	JZ     low651
+	JZ     low649
 	VMOVSS X1, 16(BX)
 
-low651:
-	JMP stored639
+low649:
+	JMP stored637
 
-low648:
+low646:
 	TESTQ     $0x00000002, DI
-	JZ        low652
+	JZ        low650
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low653
+	JZ        low651
 	VMOVSS    X1, 8(BX)
 
-low653:
-	JMP stored639
+low651:
+	JMP stored637
 
-low652:
+low650:
 	TESTQ  $0x00000001, DI
-	JZ     low654
+	JZ     low652
 	VMOVSS X1, (BX)
 
-low654:
-stored639:
+low652:
+stored637:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low656
+	JZ            low654
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low657
+	JZ            low655
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low658
+	JZ            low656
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low659
+	JZ            low657
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low659:
-	JMP stored655
+low657:
+	JMP stored653
 
-low658:
+low656:
 	TESTQ  $0x00000001, DI
-	JZ     low660
+	JZ     low658
 	VMOVSS X1, 48(BX)(CX*1)
 
-low660:
-	JMP stored655
+low658:
+	JMP stored653
 
-low657:
+low655:
 	TESTQ     $0x00000002, DI
-	JZ        low661
+	JZ        low659
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low662
+	JZ        low660
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low662:
-	JMP stored655
+low660:
+	JMP stored653
 
-low661:
+low659:
 	TESTQ  $0x00000001, DI
-	JZ     low663
+	JZ     low661
 	VMOVSS X1, 32(BX)(CX*1)
 
-low663:
-	JMP stored655
+low661:
+	JMP stored653
 
-low656:
+low654:
 	TESTQ        $0x00000004, DI
-	JZ           low664
+	JZ           low662
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low665
+	JZ           low663
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low666
+	JZ           low664
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low666:
-	JMP stored655
+low664:
+	JMP stored653
 
-low665:
+low663:
 	TESTQ  $0x00000001, DI
-	JZ     low667
+	JZ     low665
 	VMOVSS X1, 16(BX)(CX*1)
 
-low667:
-	JMP stored655
+low665:
+	JMP stored653
 
-low664:
+low662:
 	TESTQ     $0x00000002, DI
-	JZ        low668
+	JZ        low666
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low669
+	JZ        low667
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low669:
-	JMP stored655
+low667:
+	JMP stored653
 
-low668:
+low666:
 	TESTQ  $0x00000001, DI
-	JZ     low670
+	JZ     low668
 	VMOVSS X1, (BX)(CX*1)
 
-low670:
-stored655:
+low668:
+stored653:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low672
+	JZ            low670
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low673
+	JZ            low671
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low674
+	JZ            low672
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low675
+	JZ            low673
 	VMOVSS        X0, 56(AX)
 
-low675:
-	JMP stored671
+low673:
+	JMP stored669
 
-low674:
+low672:
 	TESTQ  $0x00000001, DI
-	JZ     low676
+	JZ     low674
 	VMOVSS X0, 48(AX)
 
-low676:
-	JMP stored671
+low674:
+	JMP stored669
 
-low673:
+low671:
 	TESTQ     $0x00000002, DI
-	JZ        low677
+	JZ        low675
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low678
+	JZ        low676
 	VMOVSS    X0, 40(AX)
 
-low678:
-	JMP stored671
+low676:
+	JMP stored669
 
-low677:
+low675:
 	TESTQ  $0x00000001, DI
-	JZ     low679
+	JZ     low677
 	VMOVSS X0, 32(AX)
 
-low679:
-	JMP stored671
+low677:
+	JMP stored669
 
-low672:
+low670:
 	TESTQ        $0x00000004, DI
-	JZ           low680
+	JZ           low678
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low681
+	JZ           low679
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low682
+	JZ           low680
 	VMOVSS       X0, 24(AX)
 
-low682:
-	JMP stored671
+low680:
+	JMP stored669
 
-low681:
+low679:
 	TESTQ  $0x00000001, DI
-	JZ     low683
+	JZ     low681
 	VMOVSS X0, 16(AX)
 
-low683:
-	JMP stored671
+low681:
+	JMP stored669
 
-low680:
+low678:
 	TESTQ     $0x00000002, DI
-	JZ        low684
+	JZ        low682
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low685
+	JZ        low683
 	VMOVSS    X0, 8(AX)
 
-low685:
-	JMP stored671
+low683:
+	JMP stored669
 
-low684:
+low682:
 	TESTQ  $0x00000001, DI
-	JZ     low686
+	JZ     low684
 	VMOVSS X0, (AX)
 
-low686:
-stored671:
-	JMP end636
+low684:
+stored669:
+	JMP end634
 
-over638:
+over636:
 	CMPQ          DI, $0x10
-	JLE           end636
+	JLE           end634
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -43115,285 +42769,285 @@ over638:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low689
+	JZ            low687
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low690
+	JZ            low688
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low691
+	JZ            low689
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low692
+	JZ            low690
 	VMOVSS        X1, 120(BX)
 
-low692:
-	JMP stored688
+low690:
+	JMP stored686
 
-low691:
+low689:
 	TESTQ  $0x00000001, DI
-	JZ     low693
+	JZ     low691
 	VMOVSS X1, 112(BX)
 
-low693:
-	JMP stored688
+low691:
+	JMP stored686
 
-low690:
+low688:
 	TESTQ     $0x00000002, DI
-	JZ        low694
+	JZ        low692
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low695
+	JZ        low693
 	VMOVSS    X1, 104(BX)
 
-low695:
-	JMP stored688
+low693:
+	JMP stored686
 
-low694:
+low692:
 	TESTQ  $0x00000001, DI
-	JZ     low696
+	JZ     low694
 	VMOVSS X1, 96(BX)
 
-low696:
-	JMP stored688
+low694:
+	JMP stored686
 
-low689:
+low687:
 	TESTQ        $0x00000004, DI
-	JZ           low697
+	JZ           low695
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low698
+	JZ           low696
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low699
+	JZ           low697
 	VMOVSS       X1, 88(BX)
 
-low699:
-	JMP stored688
+low697:
+	JMP stored686
 
-low698:
+low696:
 	TESTQ  $0x00000001, DI
-	JZ     low700
+	JZ     low698
 	VMOVSS X1, 80(BX)
 
-low700:
-	JMP stored688
+low698:
+	JMP stored686
 
-low697:
+low695:
 	TESTQ     $0x00000002, DI
-	JZ        low701
+	JZ        low699
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low702
+	JZ        low700
 	VMOVSS    X1, 72(BX)
 
-low702:
-	JMP stored688
+low700:
+	JMP stored686
 
-low701:
+low699:
 	TESTQ  $0x00000001, DI
-	JZ     low703
+	JZ     low701
 	VMOVSS X1, 64(BX)
 
-low703:
-stored688:
+low701:
+stored686:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low705
+	JZ            low703
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low706
+	JZ            low704
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low707
+	JZ            low705
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low708
+	JZ            low706
 	VMOVSS        X1, 120(BX)(CX*1)
 
-low708:
-	JMP stored704
+low706:
+	JMP stored702
 
-low707:
+low705:
 	TESTQ  $0x00000001, DI
-	JZ     low709
+	JZ     low707
 	VMOVSS X1, 112(BX)(CX*1)
 
-low709:
-	JMP stored704
+low707:
+	JMP stored702
 
-low706:
+low704:
 	TESTQ     $0x00000002, DI
-	JZ        low710
+	JZ        low708
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low711
+	JZ        low709
 	VMOVSS    X1, 104(BX)(CX*1)
 
-low711:
-	JMP stored704
+low709:
+	JMP stored702
 
-low710:
+low708:
 	TESTQ  $0x00000001, DI
-	JZ     low712
+	JZ     low710
 	VMOVSS X1, 96(BX)(CX*1)
 
-low712:
-	JMP stored704
+low710:
+	JMP stored702
 
-low705:
+low703:
 	TESTQ        $0x00000004, DI
-	JZ           low713
+	JZ           low711
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low714
+	JZ           low712
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low715
+	JZ           low713
 	VMOVSS       X1, 88(BX)(CX*1)
 
-low715:
-	JMP stored704
+low713:
+	JMP stored702
 
-low714:
+low712:
 	TESTQ  $0x00000001, DI
-	JZ     low716
+	JZ     low714
 	VMOVSS X1, 80(BX)(CX*1)
 
-low716:
-	JMP stored704
+low714:
+	JMP stored702
 
-low713:
+low711:
 	TESTQ     $0x00000002, DI
-	JZ        low717
+	JZ        low715
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, DI
-	JZ        low718
+	JZ        low716
 	VMOVSS    X1, 72(BX)(CX*1)
 
-low718:
-	JMP stored704
+low716:
+	JMP stored702
 
-low717:
+low715:
 	TESTQ  $0x00000001, DI
-	JZ     low719
+	JZ     low717
 	VMOVSS X1, 64(BX)(CX*1)
 
-low719:
-stored704:
+low717:
+stored702:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low721
+	JZ            low719
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low722
+	JZ            low720
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low723
+	JZ            low721
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low724
+	JZ            low722
 	VMOVSS        X0, 120(AX)
 
-low724:
-	JMP stored720
+low722:
+	JMP stored718
 
-low723:
+low721:
 	TESTQ  $0x00000001, DI
-	JZ     low725
+	JZ     low723
 	VMOVSS X0, 112(AX)
 
-low725:
-	JMP stored720
+low723:
+	JMP stored718
 
-low722:
+low720:
 	TESTQ     $0x00000002, DI
-	JZ        low726
+	JZ        low724
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low727
+	JZ        low725
 	VMOVSS    X0, 104(AX)
 
-low727:
-	JMP stored720
+low725:
+	JMP stored718
 
-low726:
+low724:
 	TESTQ  $0x00000001, DI
-	JZ     low728
+	JZ     low726
 	VMOVSS X0, 96(AX)
 
-low728:
-	JMP stored720
+low726:
+	JMP stored718
 
-low721:
+low719:
 	TESTQ        $0x00000004, DI
-	JZ           low729
+	JZ           low727
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low730
+	JZ           low728
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low731
+	JZ           low729
 	VMOVSS       X0, 88(AX)
 
-low731:
-	JMP stored720
+low729:
+	JMP stored718
 
-low730:
+low728:
 	TESTQ  $0x00000001, DI
-	JZ     low732
+	JZ     low730
 	VMOVSS X0, 80(AX)
 
-low732:
-	JMP stored720
+low730:
+	JMP stored718
 
-low729:
+low727:
 	TESTQ     $0x00000002, DI
-	JZ        low733
+	JZ        low731
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low734
+	JZ        low732
 	VMOVSS    X0, 72(AX)
 
-low734:
-	JMP stored720
+low732:
+	JMP stored718
 
-low733:
+low731:
 	TESTQ  $0x00000001, DI
-	JZ     low735
+	JZ     low733
 	VMOVSS X0, 64(AX)
 
-low735:
-stored720:
-end636:
-	JMP gated631
+low733:
+stored718:
+end634:
+	JMP gated629
 
-without633:
+without631:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -43407,9 +43061,9 @@ without633:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x20
-	JLT    tail737
+	JLT    tail735
 
-block736:
+block734:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -43434,13 +43088,13 @@ block736:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block736
+	JGE       block734
 
-tail737:
+tail735:
 	TESTQ     SI, SI
-	JLE       end738
+	JLE       end736
 	CMPQ      SI, $0x10
-	JLT       part739
+	JLT       part737
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -43451,397 +43105,397 @@ tail737:
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)(BX*1)
-	JMP       over740
+	JMP       over738
 
-part739:
+part737:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low742
+	JZ            low740
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low743
+	JZ            low741
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low744
+	JZ            low742
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low745
+	JZ            low743
 	VMOVSS        X1, 56(AX)
 
-low745:
-	JMP stored741
+low743:
+	JMP stored739
 
-low744:
+low742:
 	TESTQ  $0x00000001, SI
-	JZ     low746
+	JZ     low744
 	VMOVSS X1, 48(AX)
 
-low746:
-	JMP stored741
+low744:
+	JMP stored739
 
-low743:
+low741:
 	TESTQ     $0x00000002, SI
-	JZ        low747
+	JZ        low745
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low748
+	JZ        low746
 	VMOVSS    X1, 40(AX)
 
-low748:
-	JMP stored741
+low746:
+	JMP stored739
 
-low747:
+low745:
 	TESTQ  $0x00000001, SI
-	JZ     low749
+	JZ     low747
 	VMOVSS X1, 32(AX)
 
-low749:
-	JMP stored741
+low747:
+	JMP stored739
 
-low742:
+low740:
 	TESTQ        $0x00000004, SI
-	JZ           low750
+	JZ           low748
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low751
+	JZ           low749
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low752
+	JZ           low750
 	VMOVSS       X1, 24(AX)
 
-low752:
-	JMP stored741
+low750:
+	JMP stored739
 
-low751:
+low749:
 	TESTQ  $0x00000001, SI
-	JZ     low753
+	JZ     low751
 	VMOVSS X1, 16(AX)
 
-low753:
-	JMP stored741
+low751:
+	JMP stored739
 
-low750:
+low748:
 	TESTQ     $0x00000002, SI
-	JZ        low754
+	JZ        low752
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low755
+	JZ        low753
 	VMOVSS    X1, 8(AX)
 
-low755:
-	JMP stored741
+low753:
+	JMP stored739
 
-low754:
+low752:
 	TESTQ  $0x00000001, SI
-	JZ     low756
+	JZ     low754
 	VMOVSS X1, (AX)
 
-low756:
-stored741:
+low754:
+stored739:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low758
+	JZ            low756
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low759
+	JZ            low757
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low760
+	JZ            low758
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low761
+	JZ            low759
 	VMOVSS        X1, 56(AX)(BX*1)
 
-low761:
-	JMP stored757
+low759:
+	JMP stored755
 
-low760:
+low758:
 	TESTQ  $0x00000001, SI
-	JZ     low762
+	JZ     low760
 	VMOVSS X1, 48(AX)(BX*1)
 
-low762:
-	JMP stored757
+low760:
+	JMP stored755
 
-low759:
+low757:
 	TESTQ     $0x00000002, SI
-	JZ        low763
+	JZ        low761
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low764
+	JZ        low762
 	VMOVSS    X1, 40(AX)(BX*1)
 
-low764:
-	JMP stored757
+low762:
+	JMP stored755
 
-low763:
+low761:
 	TESTQ  $0x00000001, SI
-	JZ     low765
+	JZ     low763
 	VMOVSS X1, 32(AX)(BX*1)
 
-low765:
-	JMP stored757
+low763:
+	JMP stored755
 
-low758:
+low756:
 	TESTQ        $0x00000004, SI
-	JZ           low766
+	JZ           low764
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low767
+	JZ           low765
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low768
+	JZ           low766
 	VMOVSS       X1, 24(AX)(BX*1)
 
-low768:
-	JMP stored757
+low766:
+	JMP stored755
 
-low767:
+low765:
 	TESTQ  $0x00000001, SI
-	JZ     low769
+	JZ     low767
 	VMOVSS X1, 16(AX)(BX*1)
 
-low769:
-	JMP stored757
+low767:
+	JMP stored755
 
-low766:
+low764:
 	TESTQ     $0x00000002, SI
-	JZ        low770
+	JZ        low768
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low771
+	JZ        low769
 	VMOVSS    X1, 8(AX)(BX*1)
 
-low771:
-	JMP stored757
+low769:
+	JMP stored755
 
-low770:
+low768:
 	TESTQ  $0x00000001, SI
-	JZ     low772
+	JZ     low770
 	VMOVSS X1, (AX)(BX*1)
 
-low772:
-stored757:
-	JMP end738
+low770:
+stored755:
+	JMP end736
 
-over740:
+over738:
 	CMPQ          SI, $0x10
-	JLE           end738
+	JLE           end736
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low775
+	JZ            low773
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low776
+	JZ            low774
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low777
+	JZ            low775
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low778
+	JZ            low776
 	VMOVSS        X1, 120(AX)
 
-low778:
-	JMP stored774
+low776:
+	JMP stored772
 
-low777:
+low775:
 	TESTQ  $0x00000001, SI
-	JZ     low779
+	JZ     low777
 	VMOVSS X1, 112(AX)
 
-low779:
-	JMP stored774
+low777:
+	JMP stored772
 
-low776:
+low774:
 	TESTQ     $0x00000002, SI
-	JZ        low780
+	JZ        low778
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low781
+	JZ        low779
 	VMOVSS    X1, 104(AX)
 
-low781:
-	JMP stored774
+low779:
+	JMP stored772
 
-low780:
+low778:
 	TESTQ  $0x00000001, SI
-	JZ     low782
+	JZ     low780
 	VMOVSS X1, 96(AX)
 
-low782:
-	JMP stored774
+low780:
+	JMP stored772
 
-low775:
+low773:
 	TESTQ        $0x00000004, SI
-	JZ           low783
+	JZ           low781
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low784
+	JZ           low782
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low785
+	JZ           low783
 	VMOVSS       X1, 88(AX)
 
-low785:
-	JMP stored774
+low783:
+	JMP stored772
 
-low784:
+low782:
 	TESTQ  $0x00000001, SI
-	JZ     low786
+	JZ     low784
 	VMOVSS X1, 80(AX)
 
-low786:
-	JMP stored774
+low784:
+	JMP stored772
 
-low783:
+low781:
 	TESTQ     $0x00000002, SI
-	JZ        low787
+	JZ        low785
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low788
+	JZ        low786
 	VMOVSS    X1, 72(AX)
 
-low788:
-	JMP stored774
+low786:
+	JMP stored772
 
-low787:
+low785:
 	TESTQ  $0x00000001, SI
-	JZ     low789
+	JZ     low787
 	VMOVSS X1, 64(AX)
 
-low789:
-stored774:
+low787:
+stored772:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low791
+	JZ            low789
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low792
+	JZ            low790
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low793
+	JZ            low791
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low794
+	JZ            low792
 	VMOVSS        X1, 120(AX)(BX*1)
 
-low794:
-	JMP stored790
+low792:
+	JMP stored788
 
-low793:
+low791:
 	TESTQ  $0x00000001, SI
-	JZ     low795
+	JZ     low793
 	VMOVSS X1, 112(AX)(BX*1)
 
-low795:
-	JMP stored790
+low793:
+	JMP stored788
 
-low792:
+low790:
 	TESTQ     $0x00000002, SI
-	JZ        low796
+	JZ        low794
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low797
+	JZ        low795
 	VMOVSS    X1, 104(AX)(BX*1)
 
-low797:
-	JMP stored790
+low795:
+	JMP stored788
 
-low796:
+low794:
 	TESTQ  $0x00000001, SI
-	JZ     low798
+	JZ     low796
 	VMOVSS X1, 96(AX)(BX*1)
 
-low798:
-	JMP stored790
+low796:
+	JMP stored788
 
-low791:
+low789:
 	TESTQ        $0x00000004, SI
-	JZ           low799
+	JZ           low797
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low800
+	JZ           low798
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low801
+	JZ           low799
 	VMOVSS       X1, 88(AX)(BX*1)
 
-low801:
-	JMP stored790
+low799:
+	JMP stored788
 
-low800:
+low798:
 	TESTQ  $0x00000001, SI
-	JZ     low802
+	JZ     low800
 	VMOVSS X1, 80(AX)(BX*1)
 
-low802:
-	JMP stored790
+low800:
+	JMP stored788
 
-low799:
+low797:
 	TESTQ     $0x00000002, SI
-	JZ        low803
+	JZ        low801
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, SI
-	JZ        low804
+	JZ        low802
 	VMOVSS    X1, 72(AX)(BX*1)
 
-low804:
-	JMP stored790
+low802:
+	JMP stored788
 
-low803:
+low801:
 	TESTQ  $0x00000001, SI
-	JZ     low805
+	JZ     low803
 	VMOVSS X1, 64(AX)(BX*1)
 
-low805:
-stored790:
-end738:
-	JMP gated631
+low803:
+stored788:
+end736:
+	JMP gated629
 
-other632:
+other630:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without807
+	JE    without804
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -43856,9 +43510,9 @@ other632:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail809
+	JLT    tail806
 
-block808:
+block805:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -43878,13 +43532,13 @@ block808:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block808
+	JGE     block805
 
-tail809:
+tail806:
 	TESTQ   DI, DI
-	JLE     end810
+	JLE     end807
 	CMPQ    DI, $0x10
-	JLT     part811
+	JLT     part808
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -43892,9 +43546,9 @@ tail809:
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over812
+	JMP     over809
 
-part811:
+part808:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -43902,100 +43556,100 @@ part811:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low814
+	JZ            low811
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low815
+	JZ            low812
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low816
+	JZ            low813
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low817
+	JZ            low814
 	VMOVSS        X0, 56(AX)
 
+low814:
+	JMP stored810
+
+low813:
+	TESTQ  $0x00000001, DI
+	JZ     low815
+	VMOVSS X0, 48(AX)
+
+low815:
+	JMP stored810
+
+low812:
+	TESTQ     $0x00000002, DI
+	JZ        low816
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low817
+	VMOVSS    X0, 40(AX)
+
 low817:
-	JMP stored813
+	JMP stored810
 
 low816:
 	TESTQ  $0x00000001, DI
 	JZ     low818
-	VMOVSS X0, 48(AX)
-
-low818:
-	JMP stored813
-
-low815:
-	TESTQ     $0x00000002, DI
-	JZ        low819
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low820
-	VMOVSS    X0, 40(AX)
-
-low820:
-	JMP stored813
-
-low819:
-	TESTQ  $0x00000001, DI
-	JZ     low821
 	VMOVSS X0, 32(AX)
 
-low821:
-	JMP stored813
+low818:
+	JMP stored810
 
-low814:
+low811:
 	TESTQ        $0x00000004, DI
-	JZ           low822
+	JZ           low819
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low823
+	JZ           low820
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low824
+	JZ           low821
 	VMOVSS       X0, 24(AX)
 
+low821:
+	JMP stored810
+
+low820:
+	TESTQ  $0x00000001, DI
+	JZ     low822
+	VMOVSS X0, 16(AX)
+
+low822:
+	JMP stored810
+
+low819:
+	TESTQ     $0x00000002, DI
+	JZ        low823
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low824
+	VMOVSS    X0, 8(AX)
+
 low824:
-	JMP stored813
+	JMP stored810
 
 low823:
 	TESTQ  $0x00000001, DI
 	JZ     low825
-	VMOVSS X0, 16(AX)
-
-low825:
-	JMP stored813
-
-low822:
-	TESTQ     $0x00000002, DI
-	JZ        low826
-	VMOVSD    X0, (AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low827
-	VMOVSS    X0, 8(AX)
-
-low827:
-	JMP stored813
-
-low826:
-	TESTQ  $0x00000001, DI
-	JZ     low828
 	VMOVSS X0, (AX)
 
-low828:
-stored813:
-	JMP end810
+low825:
+stored810:
+	JMP end807
 
-over812:
+over809:
 	CMPQ          DI, $0x10
-	JLE           end810
+	JLE           end807
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -44003,113 +43657,111 @@ over812:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low831
+	JZ            low828
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low832
+	JZ            low829
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low833
+	JZ            low830
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low834
+	JZ            low831
 	VMOVSS        X0, 120(AX)
 
+low831:
+	JMP stored827
+
+low830:
+	TESTQ  $0x00000001, DI
+	JZ     low832
+	VMOVSS X0, 112(AX)
+
+low832:
+	JMP stored827
+
+low829:
+	TESTQ     $0x00000002, DI
+	JZ        low833
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low834
+	VMOVSS    X0, 104(AX)
+
 low834:
-	JMP stored830
+	JMP stored827
 
 low833:
 	TESTQ  $0x00000001, DI
 	JZ     low835
-	VMOVSS X0, 112(AX)
-
-low835:
-	JMP stored830
-
-low832:
-	TESTQ     $0x00000002, DI
-	JZ        low836
-	VMOVSD    X0, 96(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low837
-	VMOVSS    X0, 104(AX)
-
-low837:
-	JMP stored830
-
-low836:
-	TESTQ  $0x00000001, DI
-	JZ     low838
 	VMOVSS X0, 96(AX)
 
-low838:
-	JMP stored830
+low835:
+	JMP stored827
 
-low831:
+low828:
 	TESTQ        $0x00000004, DI
-	JZ           low839
+	JZ           low836
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low840
+	JZ           low837
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low841
+	JZ           low838
 	VMOVSS       X0, 88(AX)
 
+low838:
+	JMP stored827
+
+low837:
+	TESTQ  $0x00000001, DI
+	JZ     low839
+	VMOVSS X0, 80(AX)
+
+low839:
+	JMP stored827
+
+low836:
+	TESTQ     $0x00000002, DI
+	JZ        low840
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low841
+	VMOVSS    X0, 72(AX)
+
 low841:
-	JMP stored830
+	JMP stored827
 
 low840:
 	TESTQ  $0x00000001, DI
 	JZ     low842
-	VMOVSS X0, 80(AX)
-
-low842:
-	JMP stored830
-
-low839:
-	TESTQ     $0x00000002, DI
-	JZ        low843
-	VMOVSD    X0, 64(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low844
-	VMOVSS    X0, 72(AX)
-
-low844:
-	JMP stored830
-
-low843:
-	TESTQ  $0x00000001, DI
-	JZ     low845
 	VMOVSS X0, 64(AX)
 
-low845:
-stored830:
-end810:
-	JMP gated631
+low842:
+stored827:
+end807:
+	JMP gated629
 
-without807:
-	JMP gated631
-
-gated631:
+without804:
+gated629:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-lower630:
+lower628:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other847
+	JNE   other844
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without848
+	JE    without845
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -44124,9 +43776,9 @@ lower630:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail850
+	JLT    tail847
 
-block849:
+block846:
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -44150,13 +43802,13 @@ block849:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x20, DI
 	CMPQ      DI, $0x20
-	JGE       block849
+	JGE       block846
 
-tail850:
+tail847:
 	TESTQ     DI, DI
-	JLE       end851
+	JLE       end848
 	CMPQ      DI, $0x10
-	JLT       part852
+	JLT       part849
 	VMOVUPS   (AX), Z0
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
@@ -44166,9 +43818,9 @@ tail850:
 	VMOVUPS   Z1, (BX)
 	VADDPS    Z3, Z0, Z0
 	VMOVUPS   Z0, (AX)
-	JMP       over853
+	JMP       over850
 
-part852:
+part849:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -44176,191 +43828,191 @@ part852:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low855
+	JZ            low852
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low856
+	JZ            low853
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low857
+	JZ            low854
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low858
+	JZ            low855
 	VMOVSS        X1, 56(BX)
 
+low855:
+	JMP stored851
+
+low854:
+	TESTQ  $0x00000001, DI
+	JZ     low856
+	VMOVSS X1, 48(BX)
+
+low856:
+	JMP stored851
+
+low853:
+	TESTQ     $0x00000002, DI
+	JZ        low857
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low858
+	VMOVSS    X1, 40(BX)
+
 low858:
-	JMP stored854
+	JMP stored851
 
 low857:
 	TESTQ  $0x00000001, DI
 	JZ     low859
-	VMOVSS X1, 48(BX)
-
-low859:
-	JMP stored854
-
-low856:
-	TESTQ     $0x00000002, DI
-	JZ        low860
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low861
-	VMOVSS    X1, 40(BX)
-
-low861:
-	JMP stored854
-
-low860:
-	TESTQ  $0x00000001, DI
-	JZ     low862
 	VMOVSS X1, 32(BX)
 
-low862:
-	JMP stored854
+low859:
+	JMP stored851
 
-low855:
+low852:
 	TESTQ        $0x00000004, DI
-	JZ           low863
+	JZ           low860
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low864
+	JZ           low861
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low865
+	JZ           low862
 	VMOVSS       X1, 24(BX)
 
+low862:
+	JMP stored851
+
+low861:
+	TESTQ  $0x00000001, DI
+	JZ     low863
+	VMOVSS X1, 16(BX)
+
+low863:
+	JMP stored851
+
+low860:
+	TESTQ     $0x00000002, DI
+	JZ        low864
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low865
+	VMOVSS    X1, 8(BX)
+
 low865:
-	JMP stored854
+	JMP stored851
 
 low864:
 	TESTQ  $0x00000001, DI
 	JZ     low866
-	VMOVSS X1, 16(BX)
-
-low866:
-	JMP stored854
-
-low863:
-	TESTQ     $0x00000002, DI
-	JZ        low867
-	VMOVSD    X1, (BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low868
-	VMOVSS    X1, 8(BX)
-
-low868:
-	JMP stored854
-
-low867:
-	TESTQ  $0x00000001, DI
-	JZ     low869
 	VMOVSS X1, (BX)
 
-low869:
-stored854:
+low866:
+stored851:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low871
+	JZ            low868
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low872
+	JZ            low869
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low873
+	JZ            low870
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low874
+	JZ            low871
 	VMOVSS        X0, 56(AX)
 
+low871:
+	JMP stored867
+
+low870:
+	TESTQ  $0x00000001, DI
+	JZ     low872
+	VMOVSS X0, 48(AX)
+
+low872:
+	JMP stored867
+
+low869:
+	TESTQ     $0x00000002, DI
+	JZ        low873
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low874
+	VMOVSS    X0, 40(AX)
+
 low874:
-	JMP stored870
+	JMP stored867
 
 low873:
 	TESTQ  $0x00000001, DI
 	JZ     low875
-	VMOVSS X0, 48(AX)
-
-low875:
-	JMP stored870
-
-low872:
-	TESTQ     $0x00000002, DI
-	JZ        low876
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low877
-	VMOVSS    X0, 40(AX)
-
-low877:
-	JMP stored870
-
-low876:
-	TESTQ  $0x00000001, DI
-	JZ     low878
 	VMOVSS X0, 32(AX)
 
-low878:
-	JMP stored870
+low875:
+	JMP stored867
 
-low871:
+low868:
 	TESTQ        $0x00000004, DI
-	JZ           low879
+	JZ           low876
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low880
+	JZ           low877
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low881
+	JZ           low878
 	VMOVSS       X0, 24(AX)
 
+low878:
+	JMP stored867
+
+low877:
+	TESTQ  $0x00000001, DI
+	JZ     low879
+	VMOVSS X0, 16(AX)
+
+low879:
+	JMP stored867
+
+low876:
+	TESTQ     $0x00000002, DI
+	JZ        low880
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low881
+	VMOVSS    X0, 8(AX)
+
 low881:
-	JMP stored870
+	JMP stored867
 
 low880:
 	TESTQ  $0x00000001, DI
 	JZ     low882
-	VMOVSS X0, 16(AX)
-
-low882:
-	JMP stored870
-
-low879:
-	TESTQ     $0x00000002, DI
-	JZ        low883
-	VMOVSD    X0, (AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low884
-	VMOVSS    X0, 8(AX)
-
-low884:
-	JMP stored870
-
-low883:
-	TESTQ  $0x00000001, DI
-	JZ     low885
 	VMOVSS X0, (AX)
 
-low885:
-stored870:
-	JMP end851
+low882:
+stored867:
+	JMP end848
 
-over853:
+over850:
 	CMPQ          DI, $0x10
-	JLE           end851
+	JLE           end848
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -44368,190 +44020,190 @@ over853:
 	VMOVAPS.Z     Z1, K2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low888
+	JZ            low885
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, DI
-	JZ            low889
+	JZ            low886
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, DI
-	JZ            low890
+	JZ            low887
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low891
+	JZ            low888
 	VMOVSS        X1, 120(BX)
 
+low888:
+	JMP stored884
+
+low887:
+	TESTQ  $0x00000001, DI
+	JZ     low889
+	VMOVSS X1, 112(BX)
+
+low889:
+	JMP stored884
+
+low886:
+	TESTQ     $0x00000002, DI
+	JZ        low890
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low891
+	VMOVSS    X1, 104(BX)
+
 low891:
-	JMP stored887
+	JMP stored884
 
 low890:
 	TESTQ  $0x00000001, DI
 	JZ     low892
-	VMOVSS X1, 112(BX)
-
-low892:
-	JMP stored887
-
-low889:
-	TESTQ     $0x00000002, DI
-	JZ        low893
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low894
-	VMOVSS    X1, 104(BX)
-
-low894:
-	JMP stored887
-
-low893:
-	TESTQ  $0x00000001, DI
-	JZ     low895
 	VMOVSS X1, 96(BX)
 
-low895:
-	JMP stored887
+low892:
+	JMP stored884
 
-low888:
+low885:
 	TESTQ        $0x00000004, DI
-	JZ           low896
+	JZ           low893
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, DI
-	JZ           low897
+	JZ           low894
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low898
+	JZ           low895
 	VMOVSS       X1, 88(BX)
 
+low895:
+	JMP stored884
+
+low894:
+	TESTQ  $0x00000001, DI
+	JZ     low896
+	VMOVSS X1, 80(BX)
+
+low896:
+	JMP stored884
+
+low893:
+	TESTQ     $0x00000002, DI
+	JZ        low897
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low898
+	VMOVSS    X1, 72(BX)
+
 low898:
-	JMP stored887
+	JMP stored884
 
 low897:
 	TESTQ  $0x00000001, DI
 	JZ     low899
-	VMOVSS X1, 80(BX)
-
-low899:
-	JMP stored887
-
-low896:
-	TESTQ     $0x00000002, DI
-	JZ        low900
-	VMOVSD    X1, 64(BX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, DI
-	JZ        low901
-	VMOVSS    X1, 72(BX)
-
-low901:
-	JMP stored887
-
-low900:
-	TESTQ  $0x00000001, DI
-	JZ     low902
 	VMOVSS X1, 64(BX)
 
-low902:
-stored887:
+low899:
+stored884:
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low904
+	JZ            low901
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low905
+	JZ            low902
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low906
+	JZ            low903
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low907
+	JZ            low904
 	VMOVSS        X0, 120(AX)
 
+low904:
+	JMP stored900
+
+low903:
+	TESTQ  $0x00000001, DI
+	JZ     low905
+	VMOVSS X0, 112(AX)
+
+low905:
+	JMP stored900
+
+low902:
+	TESTQ     $0x00000002, DI
+	JZ        low906
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low907
+	VMOVSS    X0, 104(AX)
+
 low907:
-	JMP stored903
+	JMP stored900
 
 low906:
 	TESTQ  $0x00000001, DI
 	JZ     low908
-	VMOVSS X0, 112(AX)
-
-low908:
-	JMP stored903
-
-low905:
-	TESTQ     $0x00000002, DI
-	JZ        low909
-	VMOVSD    X0, 96(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low910
-	VMOVSS    X0, 104(AX)
-
-low910:
-	JMP stored903
-
-low909:
-	TESTQ  $0x00000001, DI
-	JZ     low911
 	VMOVSS X0, 96(AX)
 
-low911:
-	JMP stored903
+low908:
+	JMP stored900
 
-low904:
+low901:
 	TESTQ        $0x00000004, DI
-	JZ           low912
+	JZ           low909
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, DI
-	JZ           low913
+	JZ           low910
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low914
+	JZ           low911
 	VMOVSS       X0, 88(AX)
 
+low911:
+	JMP stored900
+
+low910:
+	TESTQ  $0x00000001, DI
+	JZ     low912
+	VMOVSS X0, 80(AX)
+
+low912:
+	JMP stored900
+
+low909:
+	TESTQ     $0x00000002, DI
+	JZ        low913
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low914
+	VMOVSS    X0, 72(AX)
+
 low914:
-	JMP stored903
+	JMP stored900
 
 low913:
 	TESTQ  $0x00000001, DI
 	JZ     low915
-	VMOVSS X0, 80(AX)
-
-low915:
-	JMP stored903
-
-low912:
-	TESTQ     $0x00000002, DI
-	JZ        low916
-	VMOVSD    X0, 64(AX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, DI
-	JZ        low917
-	VMOVSS    X0, 72(AX)
-
-low917:
-	JMP stored903
-
-low916:
-	TESTQ  $0x00000001, DI
-	JZ     low918
 	VMOVSS X0, 64(AX)
 
-low918:
-stored903:
-end851:
-	JMP gated846
+low915:
+stored900:
+end848:
+	JMP gated843
 
-without848:
+without845:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -44565,9 +44217,9 @@ without848:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x20
-	JLT    tail920
+	JLT    tail917
 
-block919:
+block916:
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
@@ -44582,221 +44234,221 @@ block919:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x20, SI
 	CMPQ      SI, $0x20
-	JGE       block919
+	JGE       block916
 
-tail920:
+tail917:
 	TESTQ     SI, SI
-	JLE       end921
+	JLE       end918
 	CMPQ      SI, $0x10
-	JLT       part922
+	JLT       part919
 	VMOVUPS   (AX), Z1
 	VMOVUPS   (CX), Z2
 	VCMPPS    $0x06, Z3, Z2, K2
 	VMOVAPS.Z Z1, K2, Z1
 	VMOVUPS   Z1, (AX)
-	JMP       over923
+	JMP       over920
 
-part922:
+part919:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low925
+	JZ            low922
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low926
+	JZ            low923
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low927
+	JZ            low924
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low928
+	JZ            low925
 	VMOVSS        X1, 56(AX)
 
+low925:
+	JMP stored921
+
+low924:
+	TESTQ  $0x00000001, SI
+	JZ     low926
+	VMOVSS X1, 48(AX)
+
+low926:
+	JMP stored921
+
+low923:
+	TESTQ     $0x00000002, SI
+	JZ        low927
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low928
+	VMOVSS    X1, 40(AX)
+
 low928:
-	JMP stored924
+	JMP stored921
 
 low927:
 	TESTQ  $0x00000001, SI
 	JZ     low929
-	VMOVSS X1, 48(AX)
-
-low929:
-	JMP stored924
-
-low926:
-	TESTQ     $0x00000002, SI
-	JZ        low930
-	VMOVSD    X1, 32(AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low931
-	VMOVSS    X1, 40(AX)
-
-low931:
-	JMP stored924
-
-low930:
-	TESTQ  $0x00000001, SI
-	JZ     low932
 	VMOVSS X1, 32(AX)
 
-low932:
-	JMP stored924
+low929:
+	JMP stored921
 
-low925:
+low922:
 	TESTQ        $0x00000004, SI
-	JZ           low933
+	JZ           low930
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low934
+	JZ           low931
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low935
+	JZ           low932
 	VMOVSS       X1, 24(AX)
 
+low932:
+	JMP stored921
+
+low931:
+	TESTQ  $0x00000001, SI
+	JZ     low933
+	VMOVSS X1, 16(AX)
+
+low933:
+	JMP stored921
+
+low930:
+	TESTQ     $0x00000002, SI
+	JZ        low934
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low935
+	VMOVSS    X1, 8(AX)
+
 low935:
-	JMP stored924
+	JMP stored921
 
 low934:
 	TESTQ  $0x00000001, SI
 	JZ     low936
-	VMOVSS X1, 16(AX)
-
-low936:
-	JMP stored924
-
-low933:
-	TESTQ     $0x00000002, SI
-	JZ        low937
-	VMOVSD    X1, (AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low938
-	VMOVSS    X1, 8(AX)
-
-low938:
-	JMP stored924
-
-low937:
-	TESTQ  $0x00000001, SI
-	JZ     low939
 	VMOVSS X1, (AX)
 
-low939:
-stored924:
-	JMP end921
+low936:
+stored921:
+	JMP end918
 
-over923:
+over920:
 	CMPQ          SI, $0x10
-	JLE           end921
+	JLE           end918
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
 	VMOVAPS.Z     Z1, K2, Z1
 	TESTQ         $0x00000008, SI
-	JZ            low942
+	JZ            low939
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, SI
-	JZ            low943
+	JZ            low940
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, SI
-	JZ            low944
+	JZ            low941
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low945
+	JZ            low942
 	VMOVSS        X1, 120(AX)
 
+low942:
+	JMP stored938
+
+low941:
+	TESTQ  $0x00000001, SI
+	JZ     low943
+	VMOVSS X1, 112(AX)
+
+low943:
+	JMP stored938
+
+low940:
+	TESTQ     $0x00000002, SI
+	JZ        low944
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low945
+	VMOVSS    X1, 104(AX)
+
 low945:
-	JMP stored941
+	JMP stored938
 
 low944:
 	TESTQ  $0x00000001, SI
 	JZ     low946
-	VMOVSS X1, 112(AX)
-
-low946:
-	JMP stored941
-
-low943:
-	TESTQ     $0x00000002, SI
-	JZ        low947
-	VMOVSD    X1, 96(AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low948
-	VMOVSS    X1, 104(AX)
-
-low948:
-	JMP stored941
-
-low947:
-	TESTQ  $0x00000001, SI
-	JZ     low949
 	VMOVSS X1, 96(AX)
 
-low949:
-	JMP stored941
+low946:
+	JMP stored938
 
-low942:
+low939:
 	TESTQ        $0x00000004, SI
-	JZ           low950
+	JZ           low947
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, SI
-	JZ           low951
+	JZ           low948
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low952
+	JZ           low949
 	VMOVSS       X1, 88(AX)
 
+low949:
+	JMP stored938
+
+low948:
+	TESTQ  $0x00000001, SI
+	JZ     low950
+	VMOVSS X1, 80(AX)
+
+low950:
+	JMP stored938
+
+low947:
+	TESTQ     $0x00000002, SI
+	JZ        low951
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low952
+	VMOVSS    X1, 72(AX)
+
 low952:
-	JMP stored941
+	JMP stored938
 
 low951:
 	TESTQ  $0x00000001, SI
 	JZ     low953
-	VMOVSS X1, 80(AX)
-
-low953:
-	JMP stored941
-
-low950:
-	TESTQ     $0x00000002, SI
-	JZ        low954
-	VMOVSD    X1, 64(AX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, SI
-	JZ        low955
-	VMOVSS    X1, 72(AX)
-
-low955:
-	JMP stored941
-
-low954:
-	TESTQ  $0x00000001, SI
-	JZ     low956
 	VMOVSS X1, 64(AX)
 
-low956:
-stored941:
-end921:
-	JMP gated846
+low953:
+stored938:
+end918:
+	JMP gated843
 
-other847:
+other844:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without958
+	JE    without954
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -44811,9 +44463,9 @@ other847:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x20
-	JLT    tail960
+	JLT    tail956
 
-block959:
+block955:
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
@@ -44829,221 +44481,219 @@ block959:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, DI
 	CMPQ    DI, $0x20
-	JGE     block959
+	JGE     block955
 
-tail960:
+tail956:
 	TESTQ   DI, DI
-	JLE     end961
+	JLE     end957
 	CMPQ    DI, $0x10
-	JLT     part962
+	JLT     part958
 	VMOVUPS (AX), Z0
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS Z0, (AX)
-	JMP     over963
+	JMP     over959
 
-part962:
+part958:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low965
+	JZ            low961
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low966
+	JZ            low962
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low967
+	JZ            low963
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low968
+	JZ            low964
 	VMOVSS        X0, 56(AX)
 
-low968:
-	JMP stored964
+low964:
+	JMP stored960
 
-low967:
+low963:
 	TESTQ  $0x00000001, DI
-	JZ     low969
+	JZ     low965
 	VMOVSS X0, 48(AX)
 
-low969:
-	JMP stored964
+low965:
+	JMP stored960
 
-low966:
+low962:
 	TESTQ     $0x00000002, DI
-	JZ        low970
+	JZ        low966
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low971
+	JZ        low967
 	VMOVSS    X0, 40(AX)
 
+low967:
+	JMP stored960
+
+low966:
+	TESTQ  $0x00000001, DI
+	JZ     low968
+	VMOVSS X0, 32(AX)
+
+low968:
+	JMP stored960
+
+low961:
+	TESTQ        $0x00000004, DI
+	JZ           low969
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low970
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low971
+	VMOVSS       X0, 24(AX)
+
 low971:
-	JMP stored964
+	JMP stored960
 
 low970:
 	TESTQ  $0x00000001, DI
 	JZ     low972
-	VMOVSS X0, 32(AX)
-
-low972:
-	JMP stored964
-
-low965:
-	TESTQ        $0x00000004, DI
-	JZ           low973
-	VMOVUPS      X0, (AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, DI
-	JZ           low974
-	VMOVSD       X0, 16(AX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low975
-	VMOVSS       X0, 24(AX)
-
-low975:
-	JMP stored964
-
-low974:
-	TESTQ  $0x00000001, DI
-	JZ     low976
 	VMOVSS X0, 16(AX)
 
-low976:
-	JMP stored964
+low972:
+	JMP stored960
 
-low973:
+low969:
 	TESTQ     $0x00000002, DI
-	JZ        low977
+	JZ        low973
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low978
+	JZ        low974
 	VMOVSS    X0, 8(AX)
 
-low978:
-	JMP stored964
+low974:
+	JMP stored960
 
-low977:
+low973:
 	TESTQ  $0x00000001, DI
-	JZ     low979
+	JZ     low975
 	VMOVSS X0, (AX)
 
-low979:
-stored964:
-	JMP end961
+low975:
+stored960:
+	JMP end957
 
-over963:
+over959:
 	CMPQ          DI, $0x10
-	JLE           end961
+	JLE           end957
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z0, Z0
 	TESTQ         $0x00000008, DI
-	JZ            low982
+	JZ            low978
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, DI
-	JZ            low983
+	JZ            low979
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, DI
-	JZ            low984
+	JZ            low980
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low985
+	JZ            low981
 	VMOVSS        X0, 120(AX)
 
-low985:
-	JMP stored981
+low981:
+	JMP stored977
 
-low984:
+low980:
 	TESTQ  $0x00000001, DI
-	JZ     low986
+	JZ     low982
 	VMOVSS X0, 112(AX)
 
-low986:
-	JMP stored981
+low982:
+	JMP stored977
 
-low983:
+low979:
 	TESTQ     $0x00000002, DI
-	JZ        low987
+	JZ        low983
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low988
+	JZ        low984
 	VMOVSS    X0, 104(AX)
 
+low984:
+	JMP stored977
+
+low983:
+	TESTQ  $0x00000001, DI
+	JZ     low985
+	VMOVSS X0, 96(AX)
+
+low985:
+	JMP stored977
+
+low978:
+	TESTQ        $0x00000004, DI
+	JZ           low986
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low987
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low988
+	VMOVSS       X0, 88(AX)
+
 low988:
-	JMP stored981
+	JMP stored977
 
 low987:
 	TESTQ  $0x00000001, DI
 	JZ     low989
-	VMOVSS X0, 96(AX)
-
-low989:
-	JMP stored981
-
-low982:
-	TESTQ        $0x00000004, DI
-	JZ           low990
-	VMOVUPS      X0, 64(AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, DI
-	JZ           low991
-	VMOVSD       X0, 80(AX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low992
-	VMOVSS       X0, 88(AX)
-
-low992:
-	JMP stored981
-
-low991:
-	TESTQ  $0x00000001, DI
-	JZ     low993
 	VMOVSS X0, 80(AX)
 
-low993:
-	JMP stored981
+low989:
+	JMP stored977
 
-low990:
+low986:
 	TESTQ     $0x00000002, DI
-	JZ        low994
+	JZ        low990
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, DI
-	JZ        low995
+	JZ        low991
 	VMOVSS    X0, 72(AX)
 
-low995:
-	JMP stored981
+low991:
+	JMP stored977
 
-low994:
+low990:
 	TESTQ  $0x00000001, DI
-	JZ     low996
+	JZ     low992
 	VMOVSS X0, 64(AX)
 
-low996:
-stored981:
-end961:
-	JMP gated846
+low992:
+stored977:
+end957:
+	JMP gated843
 
-without958:
-	JMP gated846
-
-gated846:
+without954:
+gated843:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -46232,7 +45882,7 @@ end99:
 other9:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without168
+	JE    without167
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -46249,9 +45899,9 @@ other9:
 	BZHIL  R11, R10, R10
 	KMOVW  R10, K1
 	CMPQ   DI, $0x10
-	JLT    tail170
+	JLT    tail169
 
-block169:
+block168:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -46279,13 +45929,13 @@ block169:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block169
+	JGE     block168
 
-tail170:
+tail169:
 	TESTQ   DI, DI
-	JLE     end171
+	JLE     end170
 	CMPQ    DI, $0x08
-	JLT     part172
+	JLT     part171
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -46297,9 +45947,9 @@ tail170:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over173
+	JMP     over172
 
-part172:
+part171:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -46311,56 +45961,56 @@ part172:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low175
+	JZ            low174
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low176
+	JZ            low175
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low177
+	JZ            low176
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low177:
-	JMP stored174
-
 low176:
+	JMP stored173
+
+low175:
 	TESTQ     $0x00000001, DI
-	JZ        low178
+	JZ        low177
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low178:
-	JMP stored174
+low177:
+	JMP stored173
 
-low175:
+low174:
 	TESTQ        $0x00000002, DI
-	JZ           low179
+	JZ           low178
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low180
+	JZ           low179
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low180:
-	JMP stored174
-
 low179:
+	JMP stored173
+
+low178:
 	TESTQ     $0x00000001, DI
-	JZ        low181
+	JZ        low180
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low181:
-stored174:
-	JMP end171
+low180:
+stored173:
+	JMP end170
 
-over173:
+over172:
 	CMPQ          DI, $0x08
-	JLE           end171
+	JLE           end170
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -46372,57 +46022,55 @@ over173:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low184
+	JZ            low183
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low185
+	JZ            low184
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low186
+	JZ            low185
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low186:
-	JMP stored183
-
 low185:
+	JMP stored182
+
+low184:
 	TESTQ     $0x00000001, DI
-	JZ        low187
+	JZ        low186
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low187:
-	JMP stored183
+low186:
+	JMP stored182
 
-low184:
+low183:
 	TESTQ        $0x00000002, DI
-	JZ           low188
+	JZ           low187
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low189
+	JZ           low188
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low189:
-	JMP stored183
-
 low188:
+	JMP stored182
+
+low187:
 	TESTQ     $0x00000001, DI
-	JZ        low190
+	JZ        low189
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low190:
-stored183:
-end171:
+low189:
+stored182:
+end170:
 	JMP gated8
 
-without168:
-	JMP gated8
-
+without167:
 gated8:
 	MOVQ $0x00000004, AX
 	JMP  advance4
@@ -46430,10 +46078,10 @@ gated8:
 lower7:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other192
+	JNE   other191
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without193
+	JE    without192
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -46448,9 +46096,9 @@ lower7:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail195
+	JLT    tail194
 
-block194:
+block193:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -46498,13 +46146,13 @@ block194:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block194
+	JGE       block193
 
-tail195:
+tail194:
 	TESTQ     DI, DI
-	JLE       end196
+	JLE       end195
 	CMPQ      DI, $0x08
-	JLT       part197
+	JLT       part196
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -46526,9 +46174,9 @@ tail195:
 	VMOVUPD   Z1, (BX)(CX*2)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over198
+	JMP       over197
 
-part197:
+part196:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -46536,205 +46184,205 @@ part197:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low200
+	JZ            low199
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low201
+	JZ            low200
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low202
+	JZ            low201
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low202:
-	JMP stored199
-
 low201:
+	JMP stored198
+
+low200:
 	TESTQ     $0x00000001, DI
-	JZ        low203
+	JZ        low202
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low203:
-	JMP stored199
+low202:
+	JMP stored198
 
-low200:
+low199:
 	TESTQ        $0x00000002, DI
-	JZ           low204
+	JZ           low203
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low205
+	JZ           low204
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low205:
-	JMP stored199
-
 low204:
+	JMP stored198
+
+low203:
 	TESTQ     $0x00000001, DI
-	JZ        low206
+	JZ        low205
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low206:
-stored199:
+low205:
+stored198:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low208
+	JZ            low207
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low209
+	JZ            low208
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low210
+	JZ            low209
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low210:
-	JMP stored207
-
 low209:
+	JMP stored206
+
+low208:
 	TESTQ     $0x00000001, DI
-	JZ        low211
+	JZ        low210
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low211:
-	JMP stored207
+low210:
+	JMP stored206
 
-low208:
+low207:
 	TESTQ        $0x00000002, DI
-	JZ           low212
+	JZ           low211
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low213
+	JZ           low212
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low213:
-	JMP stored207
-
 low212:
+	JMP stored206
+
+low211:
 	TESTQ     $0x00000001, DI
-	JZ        low214
+	JZ        low213
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low214:
-stored207:
+low213:
+stored206:
 	VMOVUPD.Z     (BX)(CX*2), K1, Z1
 	VMOVUPD.Z     (DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low216
+	JZ            low215
 	VMOVUPS       Y1, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low217
+	JZ            low216
 	VMOVUPS       X1, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low218
+	JZ            low217
 	VMOVSD        X1, 48(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low218:
-	JMP stored215
-
 low217:
+	JMP stored214
+
+low216:
 	TESTQ     $0x00000001, DI
-	JZ        low219
+	JZ        low218
 	VMOVSD    X1, 32(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low219:
-	JMP stored215
+low218:
+	JMP stored214
 
-low216:
+low215:
 	TESTQ        $0x00000002, DI
-	JZ           low220
+	JZ           low219
 	VMOVUPS      X1, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low221
+	JZ           low220
 	VMOVSD       X1, 16(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low221:
-	JMP stored215
-
 low220:
+	JMP stored214
+
+low219:
 	TESTQ     $0x00000001, DI
-	JZ        low222
+	JZ        low221
 	VMOVSD    X1, (BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low222:
-stored215:
+low221:
+stored214:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low224
+	JZ            low223
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low225
+	JZ            low224
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low226
+	JZ            low225
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low226:
-	JMP stored223
-
 low225:
+	JMP stored222
+
+low224:
 	TESTQ     $0x00000001, DI
-	JZ        low227
+	JZ        low226
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low227:
-	JMP stored223
+low226:
+	JMP stored222
 
-low224:
+low223:
 	TESTQ        $0x00000002, DI
-	JZ           low228
+	JZ           low227
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low229
+	JZ           low228
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low229:
-	JMP stored223
-
 low228:
+	JMP stored222
+
+low227:
 	TESTQ     $0x00000001, DI
-	JZ        low230
+	JZ        low229
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low230:
-stored223:
-	JMP end196
+low229:
+stored222:
+	JMP end195
 
-over198:
+over197:
 	CMPQ          DI, $0x08
-	JLE           end196
+	JLE           end195
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -46742,204 +46390,204 @@ over198:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low233
+	JZ            low232
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low234
+	JZ            low233
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low235
+	JZ            low234
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low235:
-	JMP stored232
-
 low234:
+	JMP stored231
+
+low233:
 	TESTQ     $0x00000001, DI
-	JZ        low236
+	JZ        low235
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
-low236:
-	JMP stored232
+low235:
+	JMP stored231
 
-low233:
+low232:
 	TESTQ        $0x00000002, DI
-	JZ           low237
+	JZ           low236
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low238
+	JZ           low237
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low238:
-	JMP stored232
-
 low237:
+	JMP stored231
+
+low236:
 	TESTQ     $0x00000001, DI
-	JZ        low239
+	JZ        low238
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low239:
-stored232:
+low238:
+stored231:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low241
+	JZ            low240
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low242
+	JZ            low241
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low243
+	JZ            low242
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low243:
-	JMP stored240
-
 low242:
+	JMP stored239
+
+low241:
 	TESTQ     $0x00000001, DI
-	JZ        low244
+	JZ        low243
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low244:
-	JMP stored240
+low243:
+	JMP stored239
 
-low241:
+low240:
 	TESTQ        $0x00000002, DI
-	JZ           low245
+	JZ           low244
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low246
+	JZ           low245
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low246:
-	JMP stored240
-
 low245:
+	JMP stored239
+
+low244:
 	TESTQ     $0x00000001, DI
-	JZ        low247
+	JZ        low246
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low247:
-stored240:
+low246:
+stored239:
 	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low249
+	JZ            low248
 	VMOVUPS       Y1, 64(BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low250
+	JZ            low249
 	VMOVUPS       X1, 96(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low251
+	JZ            low250
 	VMOVSD        X1, 112(BX)(CX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low251:
-	JMP stored248
-
 low250:
+	JMP stored247
+
+low249:
 	TESTQ     $0x00000001, DI
-	JZ        low252
+	JZ        low251
 	VMOVSD    X1, 96(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low252:
-	JMP stored248
+low251:
+	JMP stored247
 
-low249:
+low248:
 	TESTQ        $0x00000002, DI
-	JZ           low253
+	JZ           low252
 	VMOVUPS      X1, 64(BX)(CX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low254
+	JZ           low253
 	VMOVSD       X1, 80(BX)(CX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low254:
-	JMP stored248
-
 low253:
+	JMP stored247
+
+low252:
 	TESTQ     $0x00000001, DI
-	JZ        low255
+	JZ        low254
 	VMOVSD    X1, 64(BX)(CX*2)
 	VUNPCKHPD X1, X1, X1
 
-low255:
-stored248:
+low254:
+stored247:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low257
+	JZ            low256
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low258
+	JZ            low257
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low259
+	JZ            low258
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low259:
-	JMP stored256
-
 low258:
+	JMP stored255
+
+low257:
 	TESTQ     $0x00000001, DI
-	JZ        low260
+	JZ        low259
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low260:
-	JMP stored256
+low259:
+	JMP stored255
 
-low257:
+low256:
 	TESTQ        $0x00000002, DI
-	JZ           low261
+	JZ           low260
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low262
+	JZ           low261
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low262:
-	JMP stored256
-
 low261:
+	JMP stored255
+
+low260:
 	TESTQ     $0x00000001, DI
-	JZ        low263
+	JZ        low262
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low263:
-stored256:
-end196:
-	JMP gated191
+low262:
+stored255:
+end195:
+	JMP gated190
 
-without193:
+without192:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -46953,9 +46601,9 @@ without193:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x10
-	JLT    tail265
+	JLT    tail264
 
-block264:
+block263:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -46990,13 +46638,13 @@ block264:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block264
+	JGE       block263
 
-tail265:
+tail264:
 	TESTQ     SI, SI
-	JLE       end266
+	JLE       end265
 	CMPQ      SI, $0x08
-	JLT       part267
+	JLT       part266
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -47012,321 +46660,321 @@ tail265:
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)(BX*2)
-	JMP       over268
+	JMP       over267
 
-part267:
+part266:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low270
+	JZ            low269
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low271
+	JZ            low270
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low272
+	JZ            low271
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low272:
-	JMP stored269
-
 low271:
+	JMP stored268
+
+low270:
 	TESTQ     $0x00000001, SI
-	JZ        low273
+	JZ        low272
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low273:
-	JMP stored269
+low272:
+	JMP stored268
 
-low270:
+low269:
 	TESTQ        $0x00000002, SI
-	JZ           low274
+	JZ           low273
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low275
+	JZ           low274
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low275:
-	JMP stored269
-
 low274:
+	JMP stored268
+
+low273:
 	TESTQ     $0x00000001, SI
-	JZ        low276
+	JZ        low275
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low276:
-stored269:
+low275:
+stored268:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low278
+	JZ            low277
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low279
+	JZ            low278
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low280
+	JZ            low279
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low280:
-	JMP stored277
-
 low279:
+	JMP stored276
+
+low278:
 	TESTQ     $0x00000001, SI
-	JZ        low281
+	JZ        low280
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low281:
-	JMP stored277
+low280:
+	JMP stored276
 
-low278:
+low277:
 	TESTQ        $0x00000002, SI
-	JZ           low282
+	JZ           low281
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low283
+	JZ           low282
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low283:
-	JMP stored277
-
 low282:
+	JMP stored276
+
+low281:
 	TESTQ     $0x00000001, SI
-	JZ        low284
+	JZ        low283
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low284:
-stored277:
+low283:
+stored276:
 	VMOVUPD.Z     (AX)(BX*2), K1, Z1
 	VMOVUPD.Z     (CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low286
+	JZ            low285
 	VMOVUPS       Y1, (AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low287
+	JZ            low286
 	VMOVUPS       X1, 32(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low288
+	JZ            low287
 	VMOVSD        X1, 48(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low288:
-	JMP stored285
-
 low287:
+	JMP stored284
+
+low286:
 	TESTQ     $0x00000001, SI
-	JZ        low289
+	JZ        low288
 	VMOVSD    X1, 32(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low289:
-	JMP stored285
+low288:
+	JMP stored284
 
-low286:
+low285:
 	TESTQ        $0x00000002, SI
-	JZ           low290
+	JZ           low289
 	VMOVUPS      X1, (AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low291
+	JZ           low290
 	VMOVSD       X1, 16(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low291:
-	JMP stored285
-
 low290:
+	JMP stored284
+
+low289:
 	TESTQ     $0x00000001, SI
-	JZ        low292
+	JZ        low291
 	VMOVSD    X1, (AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low292:
-stored285:
-	JMP end266
+low291:
+stored284:
+	JMP end265
 
-over268:
+over267:
 	CMPQ          SI, $0x08
-	JLE           end266
+	JLE           end265
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low295
+	JZ            low294
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low296
+	JZ            low295
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low297
+	JZ            low296
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low297:
-	JMP stored294
-
 low296:
+	JMP stored293
+
+low295:
 	TESTQ     $0x00000001, SI
-	JZ        low298
+	JZ        low297
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
-low298:
-	JMP stored294
+low297:
+	JMP stored293
 
-low295:
+low294:
 	TESTQ        $0x00000002, SI
-	JZ           low299
+	JZ           low298
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low300
+	JZ           low299
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low300:
-	JMP stored294
-
 low299:
+	JMP stored293
+
+low298:
 	TESTQ     $0x00000001, SI
-	JZ        low301
+	JZ        low300
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low301:
-stored294:
+low300:
+stored293:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low303
+	JZ            low302
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low304
+	JZ            low303
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low305
+	JZ            low304
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low305:
-	JMP stored302
-
 low304:
+	JMP stored301
+
+low303:
 	TESTQ     $0x00000001, SI
-	JZ        low306
+	JZ        low305
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low306:
-	JMP stored302
+low305:
+	JMP stored301
 
-low303:
+low302:
 	TESTQ        $0x00000002, SI
-	JZ           low307
+	JZ           low306
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low308
+	JZ           low307
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low308:
-	JMP stored302
-
 low307:
+	JMP stored301
+
+low306:
 	TESTQ     $0x00000001, SI
-	JZ        low309
+	JZ        low308
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low309:
-stored302:
+low308:
+stored301:
 	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low311
+	JZ            low310
 	VMOVUPS       Y1, 64(AX)(BX*2)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low312
+	JZ            low311
 	VMOVUPS       X1, 96(AX)(BX*2)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low313
+	JZ            low312
 	VMOVSD        X1, 112(AX)(BX*2)
 	VUNPCKHPD     X1, X1, X1
 
-low313:
-	JMP stored310
-
 low312:
+	JMP stored309
+
+low311:
 	TESTQ     $0x00000001, SI
-	JZ        low314
+	JZ        low313
 	VMOVSD    X1, 96(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low314:
-	JMP stored310
+low313:
+	JMP stored309
 
-low311:
+low310:
 	TESTQ        $0x00000002, SI
-	JZ           low315
+	JZ           low314
 	VMOVUPS      X1, 64(AX)(BX*2)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low316
+	JZ           low315
 	VMOVSD       X1, 80(AX)(BX*2)
 	VUNPCKHPD    X1, X1, X1
 
-low316:
-	JMP stored310
-
 low315:
+	JMP stored309
+
+low314:
 	TESTQ     $0x00000001, SI
-	JZ        low317
+	JZ        low316
 	VMOVSD    X1, 64(AX)(BX*2)
 	VUNPCKHPD X1, X1, X1
 
-low317:
-stored310:
-end266:
-	JMP gated191
+low316:
+stored309:
+end265:
+	JMP gated190
 
-other192:
+other191:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without319
+	JE    without317
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -47341,9 +46989,9 @@ other192:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail321
+	JLT    tail319
 
-block320:
+block318:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -47367,13 +47015,13 @@ block320:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block320
+	JGE     block318
 
-tail321:
+tail319:
 	TESTQ   DI, DI
-	JLE     end322
+	JLE     end320
 	CMPQ    DI, $0x08
-	JLT     part323
+	JLT     part321
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -47383,9 +47031,9 @@ tail321:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over324
+	JMP     over322
 
-part323:
+part321:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -47395,56 +47043,56 @@ part323:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low326
+	JZ            low324
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low327
+	JZ            low325
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low328
+	JZ            low326
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low328:
-	JMP stored325
+low326:
+	JMP stored323
 
-low327:
+low325:
 	TESTQ     $0x00000001, DI
-	JZ        low329
+	JZ        low327
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low329:
-	JMP stored325
+low327:
+	JMP stored323
 
-low326:
+low324:
 	TESTQ        $0x00000002, DI
-	JZ           low330
+	JZ           low328
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low331
+	JZ           low329
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low331:
-	JMP stored325
+low329:
+	JMP stored323
 
-low330:
+low328:
 	TESTQ     $0x00000001, DI
-	JZ        low332
+	JZ        low330
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low332:
-stored325:
-	JMP end322
+low330:
+stored323:
+	JMP end320
 
-over324:
+over322:
 	CMPQ          DI, $0x08
-	JLE           end322
+	JLE           end320
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -47454,70 +47102,68 @@ over324:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low335
+	JZ            low333
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low336
+	JZ            low334
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low337
+	JZ            low335
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low337:
-	JMP stored334
+low335:
+	JMP stored332
 
-low336:
+low334:
 	TESTQ     $0x00000001, DI
-	JZ        low338
+	JZ        low336
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low338:
-	JMP stored334
+low336:
+	JMP stored332
 
-low335:
+low333:
 	TESTQ        $0x00000002, DI
-	JZ           low339
+	JZ           low337
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low340
+	JZ           low338
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low340:
-	JMP stored334
+low338:
+	JMP stored332
 
-low339:
+low337:
 	TESTQ     $0x00000001, DI
-	JZ        low341
+	JZ        low339
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low341:
-stored334:
-end322:
-	JMP gated191
+low339:
+stored332:
+end320:
+	JMP gated190
 
-without319:
-	JMP gated191
-
-gated191:
+without317:
+gated190:
 	MOVQ $0x00000003, AX
 	JMP  advance4
 
 lower6:
 	CMPQ  AX, $0x02
-	JLT   lower342
+	JLT   lower340
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other344
+	JNE   other342
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without345
+	JE    without343
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -47532,9 +47178,9 @@ lower6:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail347
+	JLT    tail345
 
-block346:
+block344:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -47570,13 +47216,13 @@ block346:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block346
+	JGE       block344
 
-tail347:
+tail345:
 	TESTQ     DI, DI
-	JLE       end348
+	JLE       end346
 	CMPQ      DI, $0x08
-	JLT       part349
+	JLT       part347
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -47592,9 +47238,9 @@ tail347:
 	VMOVUPD   Z1, (BX)(CX*1)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over350
+	JMP       over348
 
-part349:
+part347:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -47602,154 +47248,154 @@ part349:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low352
+	JZ            low350
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low353
+	JZ            low351
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low354
+	JZ            low352
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low354:
-	JMP stored351
+low352:
+	JMP stored349
 
-low353:
+low351:
 	TESTQ     $0x00000001, DI
-	JZ        low355
+	JZ        low353
 	VMOVSD    X1, 32(BX)
 	VUNPCKHPD X1, X1, X1
 
-low355:
-	JMP stored351
+low353:
+	JMP stored349
 
-low352:
+low350:
 	TESTQ        $0x00000002, DI
-	JZ           low356
+	JZ           low354
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low357
+	JZ           low355
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low357:
-	JMP stored351
+low355:
+	JMP stored349
 
-low356:
+low354:
 	TESTQ     $0x00000001, DI
-	JZ        low358
+	JZ        low356
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low358:
-stored351:
+low356:
+stored349:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low360
+	JZ            low358
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low361
+	JZ            low359
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low362
+	JZ            low360
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low362:
-	JMP stored359
+low360:
+	JMP stored357
 
-low361:
+low359:
 	TESTQ     $0x00000001, DI
-	JZ        low363
+	JZ        low361
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low363:
-	JMP stored359
+low361:
+	JMP stored357
 
-low360:
+low358:
 	TESTQ        $0x00000002, DI
-	JZ           low364
+	JZ           low362
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low365
+	JZ           low363
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low365:
-	JMP stored359
+low363:
+	JMP stored357
 
-low364:
+low362:
 	TESTQ     $0x00000001, DI
-	JZ        low366
+	JZ        low364
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low366:
-stored359:
+low364:
+stored357:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low368
+	JZ            low366
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low369
+	JZ            low367
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low370
+	JZ            low368
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low370:
-	JMP stored367
+low368:
+	JMP stored365
 
-low369:
+low367:
 	TESTQ     $0x00000001, DI
-	JZ        low371
+	JZ        low369
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low371:
-	JMP stored367
+low369:
+	JMP stored365
 
-low368:
+low366:
 	TESTQ        $0x00000002, DI
-	JZ           low372
+	JZ           low370
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low373
+	JZ           low371
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low373:
-	JMP stored367
+low371:
+	JMP stored365
 
-low372:
+low370:
 	TESTQ     $0x00000001, DI
-	JZ        low374
+	JZ        low372
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low374:
-stored367:
-	JMP end348
+low372:
+stored365:
+	JMP end346
 
-over350:
+over348:
 	CMPQ          DI, $0x08
-	JLE           end348
+	JLE           end346
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -47757,153 +47403,153 @@ over350:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low377
+	JZ            low375
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low378
+	JZ            low376
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low379
+	JZ            low377
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
-low379:
-	JMP stored376
+low377:
+	JMP stored374
 
-low378:
+low376:
 	TESTQ     $0x00000001, DI
-	JZ        low380
+	JZ        low378
 	VMOVSD    X1, 96(BX)
 	VUNPCKHPD X1, X1, X1
 
-low380:
-	JMP stored376
+low378:
+	JMP stored374
 
-low377:
+low375:
 	TESTQ        $0x00000002, DI
-	JZ           low381
+	JZ           low379
 	VMOVUPS      X1, 64(BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low382
+	JZ           low380
 	VMOVSD       X1, 80(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low382:
-	JMP stored376
+low380:
+	JMP stored374
 
-low381:
+low379:
 	TESTQ     $0x00000001, DI
-	JZ        low383
+	JZ        low381
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low383:
-stored376:
+low381:
+stored374:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low385
+	JZ            low383
 	VMOVUPS       Y1, 64(BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low386
+	JZ            low384
 	VMOVUPS       X1, 96(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low387
+	JZ            low385
 	VMOVSD        X1, 112(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low387:
-	JMP stored384
+low385:
+	JMP stored382
 
-low386:
+low384:
 	TESTQ     $0x00000001, DI
-	JZ        low388
+	JZ        low386
 	VMOVSD    X1, 96(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low388:
-	JMP stored384
+low386:
+	JMP stored382
 
-low385:
+low383:
 	TESTQ        $0x00000002, DI
-	JZ           low389
+	JZ           low387
 	VMOVUPS      X1, 64(BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, DI
-	JZ           low390
+	JZ           low388
 	VMOVSD       X1, 80(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low390:
-	JMP stored384
+low388:
+	JMP stored382
 
-low389:
+low387:
 	TESTQ     $0x00000001, DI
-	JZ        low391
+	JZ        low389
 	VMOVSD    X1, 64(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low391:
-stored384:
+low389:
+stored382:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low393
+	JZ            low391
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low394
+	JZ            low392
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low395
+	JZ            low393
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low395:
-	JMP stored392
+low393:
+	JMP stored390
 
-low394:
+low392:
 	TESTQ     $0x00000001, DI
-	JZ        low396
+	JZ        low394
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low396:
-	JMP stored392
+low394:
+	JMP stored390
 
-low393:
+low391:
 	TESTQ        $0x00000002, DI
-	JZ           low397
+	JZ           low395
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low398
+	JZ           low396
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low398:
-	JMP stored392
+low396:
+	JMP stored390
 
-low397:
+low395:
 	TESTQ     $0x00000001, DI
-	JZ        low399
+	JZ        low397
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low399:
-stored392:
-end348:
-	JMP gated343
+low397:
+stored390:
+end346:
+	JMP gated341
 
-without345:
+without343:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -47917,9 +47563,9 @@ without345:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x10
-	JLT    tail401
+	JLT    tail399
 
-block400:
+block398:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -47944,13 +47590,13 @@ block400:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block400
+	JGE       block398
 
-tail401:
+tail399:
 	TESTQ     SI, SI
-	JLE       end402
+	JLE       end400
 	CMPQ      SI, $0x08
-	JLT       part403
+	JLT       part401
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -47961,221 +47607,221 @@ tail401:
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)(BX*1)
-	JMP       over404
+	JMP       over402
 
-part403:
+part401:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low406
+	JZ            low404
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low407
+	JZ            low405
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low408
+	JZ            low406
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low408:
-	JMP stored405
+low406:
+	JMP stored403
 
-low407:
+low405:
 	TESTQ     $0x00000001, SI
-	JZ        low409
+	JZ        low407
 	VMOVSD    X1, 32(AX)
 	VUNPCKHPD X1, X1, X1
 
-low409:
-	JMP stored405
+low407:
+	JMP stored403
 
-low406:
+low404:
 	TESTQ        $0x00000002, SI
-	JZ           low410
+	JZ           low408
 	VMOVUPS      X1, (AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low411
+	JZ           low409
 	VMOVSD       X1, 16(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low411:
-	JMP stored405
+low409:
+	JMP stored403
 
-low410:
+low408:
 	TESTQ     $0x00000001, SI
-	JZ        low412
+	JZ        low410
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low412:
-stored405:
+low410:
+stored403:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low414
+	JZ            low412
 	VMOVUPS       Y1, (AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low415
+	JZ            low413
 	VMOVUPS       X1, 32(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low416
+	JZ            low414
 	VMOVSD        X1, 48(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low416:
-	JMP stored413
+low414:
+	JMP stored411
 
-low415:
+low413:
 	TESTQ     $0x00000001, SI
-	JZ        low417
+	JZ        low415
 	VMOVSD    X1, 32(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low417:
-	JMP stored413
+low415:
+	JMP stored411
 
-low414:
+low412:
 	TESTQ        $0x00000002, SI
-	JZ           low418
+	JZ           low416
 	VMOVUPS      X1, (AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low419
+	JZ           low417
 	VMOVSD       X1, 16(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low419:
-	JMP stored413
+low417:
+	JMP stored411
 
-low418:
+low416:
 	TESTQ     $0x00000001, SI
-	JZ        low420
+	JZ        low418
 	VMOVSD    X1, (AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low420:
-stored413:
-	JMP end402
+low418:
+stored411:
+	JMP end400
 
-over404:
+over402:
 	CMPQ          SI, $0x08
-	JLE           end402
+	JLE           end400
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low423
+	JZ            low421
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low424
+	JZ            low422
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low425
+	JZ            low423
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
-low425:
-	JMP stored422
+low423:
+	JMP stored420
 
-low424:
+low422:
 	TESTQ     $0x00000001, SI
-	JZ        low426
+	JZ        low424
 	VMOVSD    X1, 96(AX)
 	VUNPCKHPD X1, X1, X1
 
-low426:
-	JMP stored422
+low424:
+	JMP stored420
 
-low423:
+low421:
 	TESTQ        $0x00000002, SI
-	JZ           low427
+	JZ           low425
 	VMOVUPS      X1, 64(AX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low428
+	JZ           low426
 	VMOVSD       X1, 80(AX)
 	VUNPCKHPD    X1, X1, X1
 
-low428:
-	JMP stored422
+low426:
+	JMP stored420
 
-low427:
+low425:
 	TESTQ     $0x00000001, SI
-	JZ        low429
+	JZ        low427
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low429:
-stored422:
+low427:
+stored420:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low431
+	JZ            low429
 	VMOVUPS       Y1, 64(AX)(BX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low432
+	JZ            low430
 	VMOVUPS       X1, 96(AX)(BX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low433
+	JZ            low431
 	VMOVSD        X1, 112(AX)(BX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low433:
-	JMP stored430
+low431:
+	JMP stored428
 
-low432:
+low430:
 	TESTQ     $0x00000001, SI
-	JZ        low434
+	JZ        low432
 	VMOVSD    X1, 96(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low434:
-	JMP stored430
+low432:
+	JMP stored428
 
-low431:
+low429:
 	TESTQ        $0x00000002, SI
-	JZ           low435
+	JZ           low433
 	VMOVUPS      X1, 64(AX)(BX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, SI
-	JZ           low436
+	JZ           low434
 	VMOVSD       X1, 80(AX)(BX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low436:
-	JMP stored430
+low434:
+	JMP stored428
 
-low435:
+low433:
 	TESTQ     $0x00000001, SI
-	JZ        low437
+	JZ        low435
 	VMOVSD    X1, 64(AX)(BX*1)
 	VUNPCKHPD X1, X1, X1
 
-low437:
-stored430:
-end402:
-	JMP gated343
+low435:
+stored428:
+end400:
+	JMP gated341
 
-other344:
+other342:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without439
+	JE    without436
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -48190,9 +47836,9 @@ other344:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail441
+	JLT    tail438
 
-block440:
+block437:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -48212,13 +47858,13 @@ block440:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block440
+	JGE     block437
 
-tail441:
+tail438:
 	TESTQ   DI, DI
-	JLE     end442
+	JLE     end439
 	CMPQ    DI, $0x08
-	JLT     part443
+	JLT     part440
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -48226,9 +47872,9 @@ tail441:
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over444
+	JMP     over441
 
-part443:
+part440:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -48236,56 +47882,56 @@ part443:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low446
+	JZ            low443
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low447
+	JZ            low444
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low448
+	JZ            low445
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
+low445:
+	JMP stored442
+
+low444:
+	TESTQ     $0x00000001, DI
+	JZ        low446
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low446:
+	JMP stored442
+
+low443:
+	TESTQ        $0x00000002, DI
+	JZ           low447
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low448
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
 low448:
-	JMP stored445
+	JMP stored442
 
 low447:
 	TESTQ     $0x00000001, DI
 	JZ        low449
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-
-low449:
-	JMP stored445
-
-low446:
-	TESTQ        $0x00000002, DI
-	JZ           low450
-	VMOVUPS      X0, (AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low451
-	VMOVSD       X0, 16(AX)
-	VUNPCKHPD    X0, X0, X0
-
-low451:
-	JMP stored445
-
-low450:
-	TESTQ     $0x00000001, DI
-	JZ        low452
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low452:
-stored445:
-	JMP end442
+low449:
+stored442:
+	JMP end439
 
-over444:
+over441:
 	CMPQ          DI, $0x08
-	JLE           end442
+	JLE           end439
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -48293,69 +47939,67 @@ over444:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low455
+	JZ            low452
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low456
+	JZ            low453
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low457
+	JZ            low454
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
+low454:
+	JMP stored451
+
+low453:
+	TESTQ     $0x00000001, DI
+	JZ        low455
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low455:
+	JMP stored451
+
+low452:
+	TESTQ        $0x00000002, DI
+	JZ           low456
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low457
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
 low457:
-	JMP stored454
+	JMP stored451
 
 low456:
 	TESTQ     $0x00000001, DI
 	JZ        low458
-	VMOVSD    X0, 96(AX)
-	VUNPCKHPD X0, X0, X0
-
-low458:
-	JMP stored454
-
-low455:
-	TESTQ        $0x00000002, DI
-	JZ           low459
-	VMOVUPS      X0, 64(AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low460
-	VMOVSD       X0, 80(AX)
-	VUNPCKHPD    X0, X0, X0
-
-low460:
-	JMP stored454
-
-low459:
-	TESTQ     $0x00000001, DI
-	JZ        low461
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low461:
-stored454:
-end442:
-	JMP gated343
+low458:
+stored451:
+end439:
+	JMP gated341
 
-without439:
-	JMP gated343
-
-gated343:
+without436:
+gated341:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-lower342:
+lower340:
 	MOVQ  act+56(FP), AX
 	CMPQ  AX, $0x01
-	JNE   other463
+	JNE   other460
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without464
+	JE    without461
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -48370,9 +48014,9 @@ lower342:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail466
+	JLT    tail463
 
-block465:
+block462:
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -48396,13 +48040,13 @@ block465:
 	ADDQ      $0x00000080, AX
 	SUBQ      $0x10, DI
 	CMPQ      DI, $0x10
-	JGE       block465
+	JGE       block462
 
-tail466:
+tail463:
 	TESTQ     DI, DI
-	JLE       end467
+	JLE       end464
 	CMPQ      DI, $0x08
-	JLT       part468
+	JLT       part465
 	VMOVUPD   (AX), Z0
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
@@ -48412,9 +48056,9 @@ tail466:
 	VMOVUPD   Z1, (BX)
 	VADDPD    Z3, Z0, Z0
 	VMOVUPD   Z0, (AX)
-	JMP       over469
+	JMP       over466
 
-part468:
+part465:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -48422,103 +48066,103 @@ part468:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low471
+	JZ            low468
 	VMOVUPS       Y1, (BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low472
+	JZ            low469
 	VMOVUPS       X1, 32(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low473
+	JZ            low470
 	VMOVSD        X1, 48(BX)
 	VUNPCKHPD     X1, X1, X1
 
+low470:
+	JMP stored467
+
+low469:
+	TESTQ     $0x00000001, DI
+	JZ        low471
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low471:
+	JMP stored467
+
+low468:
+	TESTQ        $0x00000002, DI
+	JZ           low472
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low473
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
 low473:
-	JMP stored470
+	JMP stored467
 
 low472:
 	TESTQ     $0x00000001, DI
 	JZ        low474
-	VMOVSD    X1, 32(BX)
-	VUNPCKHPD X1, X1, X1
-
-low474:
-	JMP stored470
-
-low471:
-	TESTQ        $0x00000002, DI
-	JZ           low475
-	VMOVUPS      X1, (BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low476
-	VMOVSD       X1, 16(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low476:
-	JMP stored470
-
-low475:
-	TESTQ     $0x00000001, DI
-	JZ        low477
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low477:
-stored470:
+low474:
+stored467:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low479
+	JZ            low476
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low480
+	JZ            low477
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low481
+	JZ            low478
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
+low478:
+	JMP stored475
+
+low477:
+	TESTQ     $0x00000001, DI
+	JZ        low479
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low479:
+	JMP stored475
+
+low476:
+	TESTQ        $0x00000002, DI
+	JZ           low480
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low481
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
 low481:
-	JMP stored478
+	JMP stored475
 
 low480:
 	TESTQ     $0x00000001, DI
 	JZ        low482
-	VMOVSD    X0, 32(AX)
-	VUNPCKHPD X0, X0, X0
-
-low482:
-	JMP stored478
-
-low479:
-	TESTQ        $0x00000002, DI
-	JZ           low483
-	VMOVUPS      X0, (AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low484
-	VMOVSD       X0, 16(AX)
-	VUNPCKHPD    X0, X0, X0
-
-low484:
-	JMP stored478
-
-low483:
-	TESTQ     $0x00000001, DI
-	JZ        low485
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low485:
-stored478:
-	JMP end467
+low482:
+stored475:
+	JMP end464
 
-over469:
+over466:
 	CMPQ          DI, $0x08
-	JLE           end467
+	JLE           end464
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -48526,102 +48170,102 @@ over469:
 	VMOVAPD.Z     Z1, K2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low488
+	JZ            low485
 	VMOVUPS       Y1, 64(BX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, DI
-	JZ            low489
+	JZ            low486
 	VMOVUPS       X1, 96(BX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, DI
-	JZ            low490
+	JZ            low487
 	VMOVSD        X1, 112(BX)
 	VUNPCKHPD     X1, X1, X1
 
+low487:
+	JMP stored484
+
+low486:
+	TESTQ     $0x00000001, DI
+	JZ        low488
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+
+low488:
+	JMP stored484
+
+low485:
+	TESTQ        $0x00000002, DI
+	JZ           low489
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low490
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+
 low490:
-	JMP stored487
+	JMP stored484
 
 low489:
 	TESTQ     $0x00000001, DI
 	JZ        low491
-	VMOVSD    X1, 96(BX)
-	VUNPCKHPD X1, X1, X1
-
-low491:
-	JMP stored487
-
-low488:
-	TESTQ        $0x00000002, DI
-	JZ           low492
-	VMOVUPS      X1, 64(BX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, DI
-	JZ           low493
-	VMOVSD       X1, 80(BX)
-	VUNPCKHPD    X1, X1, X1
-
-low493:
-	JMP stored487
-
-low492:
-	TESTQ     $0x00000001, DI
-	JZ        low494
 	VMOVSD    X1, 64(BX)
 	VUNPCKHPD X1, X1, X1
 
-low494:
-stored487:
+low491:
+stored484:
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low496
+	JZ            low493
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low497
+	JZ            low494
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low498
+	JZ            low495
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
+low495:
+	JMP stored492
+
+low494:
+	TESTQ     $0x00000001, DI
+	JZ        low496
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low496:
+	JMP stored492
+
+low493:
+	TESTQ        $0x00000002, DI
+	JZ           low497
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low498
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
 low498:
-	JMP stored495
+	JMP stored492
 
 low497:
 	TESTQ     $0x00000001, DI
 	JZ        low499
-	VMOVSD    X0, 96(AX)
-	VUNPCKHPD X0, X0, X0
-
-low499:
-	JMP stored495
-
-low496:
-	TESTQ        $0x00000002, DI
-	JZ           low500
-	VMOVUPS      X0, 64(AX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, DI
-	JZ           low501
-	VMOVSD       X0, 80(AX)
-	VUNPCKHPD    X0, X0, X0
-
-low501:
-	JMP stored495
-
-low500:
-	TESTQ     $0x00000001, DI
-	JZ        low502
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low502:
-stored495:
-end467:
-	JMP gated462
+low499:
+stored492:
+end464:
+	JMP gated459
 
-without464:
+without461:
 	// dz = dy·act'(y)
 	MOVQ   dy+8(FP), AX
 	MOVQ   lddy+16(FP), BX
@@ -48635,9 +48279,9 @@ without464:
 	BZHIL  R8, DI, DI
 	KMOVW  DI, K1
 	CMPQ   SI, $0x10
-	JLT    tail504
+	JLT    tail501
 
-block503:
+block500:
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
@@ -48652,133 +48296,133 @@ block503:
 	ADDQ      $0x00000080, CX
 	SUBQ      $0x10, SI
 	CMPQ      SI, $0x10
-	JGE       block503
+	JGE       block500
 
-tail504:
+tail501:
 	TESTQ     SI, SI
-	JLE       end505
+	JLE       end502
 	CMPQ      SI, $0x08
-	JLT       part506
+	JLT       part503
 	VMOVUPD   (AX), Z1
 	VMOVUPD   (CX), Z2
 	VCMPPD    $0x06, Z3, Z2, K2
 	VMOVAPD.Z Z1, K2, Z1
 	VMOVUPD   Z1, (AX)
-	JMP       over507
+	JMP       over504
 
-part506:
+part503:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low509
+	JZ            low506
 	VMOVUPS       Y1, (AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low510
+	JZ            low507
 	VMOVUPS       X1, 32(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low511
+	JZ            low508
 	VMOVSD        X1, 48(AX)
 	VUNPCKHPD     X1, X1, X1
 
+low508:
+	JMP stored505
+
+low507:
+	TESTQ     $0x00000001, SI
+	JZ        low509
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low509:
+	JMP stored505
+
+low506:
+	TESTQ        $0x00000002, SI
+	JZ           low510
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low511
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
 low511:
-	JMP stored508
+	JMP stored505
 
 low510:
 	TESTQ     $0x00000001, SI
 	JZ        low512
-	VMOVSD    X1, 32(AX)
-	VUNPCKHPD X1, X1, X1
-
-low512:
-	JMP stored508
-
-low509:
-	TESTQ        $0x00000002, SI
-	JZ           low513
-	VMOVUPS      X1, (AX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low514
-	VMOVSD       X1, 16(AX)
-	VUNPCKHPD    X1, X1, X1
-
-low514:
-	JMP stored508
-
-low513:
-	TESTQ     $0x00000001, SI
-	JZ        low515
 	VMOVSD    X1, (AX)
 	VUNPCKHPD X1, X1, X1
 
-low515:
-stored508:
-	JMP end505
+low512:
+stored505:
+	JMP end502
 
-over507:
+over504:
 	CMPQ          SI, $0x08
-	JLE           end505
+	JLE           end502
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
 	VMOVAPD.Z     Z1, K2, Z1
 	TESTQ         $0x00000004, SI
-	JZ            low518
+	JZ            low515
 	VMOVUPS       Y1, 64(AX)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, SI
-	JZ            low519
+	JZ            low516
 	VMOVUPS       X1, 96(AX)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, SI
-	JZ            low520
+	JZ            low517
 	VMOVSD        X1, 112(AX)
 	VUNPCKHPD     X1, X1, X1
 
+low517:
+	JMP stored514
+
+low516:
+	TESTQ     $0x00000001, SI
+	JZ        low518
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+
+low518:
+	JMP stored514
+
+low515:
+	TESTQ        $0x00000002, SI
+	JZ           low519
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low520
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+
 low520:
-	JMP stored517
+	JMP stored514
 
 low519:
 	TESTQ     $0x00000001, SI
 	JZ        low521
-	VMOVSD    X1, 96(AX)
-	VUNPCKHPD X1, X1, X1
-
-low521:
-	JMP stored517
-
-low518:
-	TESTQ        $0x00000002, SI
-	JZ           low522
-	VMOVUPS      X1, 64(AX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, SI
-	JZ           low523
-	VMOVSD       X1, 80(AX)
-	VUNPCKHPD    X1, X1, X1
-
-low523:
-	JMP stored517
-
-low522:
-	TESTQ     $0x00000001, SI
-	JZ        low524
 	VMOVSD    X1, 64(AX)
 	VUNPCKHPD X1, X1, X1
 
-low524:
-stored517:
-end505:
-	JMP gated462
+low521:
+stored514:
+end502:
+	JMP gated459
 
-other463:
+other460:
 	MOVQ  db+0(FP), AX
 	TESTQ AX, AX
-	JE    without526
+	JE    without522
 
 	// dz = dy·act'(y);  db += dz
 	MOVQ   dy+8(FP), BX
@@ -48793,9 +48437,9 @@ other463:
 	BZHIL  R9, R8, R8
 	KMOVW  R8, K1
 	CMPQ   DI, $0x10
-	JLT    tail528
+	JLT    tail524
 
-block527:
+block523:
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
@@ -48811,133 +48455,131 @@ block527:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, DI
 	CMPQ    DI, $0x10
-	JGE     block527
+	JGE     block523
 
-tail528:
+tail524:
 	TESTQ   DI, DI
-	JLE     end529
+	JLE     end525
 	CMPQ    DI, $0x08
-	JLT     part530
+	JLT     part526
 	VMOVUPD (AX), Z0
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD Z0, (AX)
-	JMP     over531
+	JMP     over527
 
-part530:
+part526:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low533
+	JZ            low529
 	VMOVUPS       Y0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low534
+	JZ            low530
 	VMOVUPS       X0, 32(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low535
+	JZ            low531
 	VMOVSD        X0, 48(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low535:
-	JMP stored532
+low531:
+	JMP stored528
 
-low534:
+low530:
 	TESTQ     $0x00000001, DI
-	JZ        low536
+	JZ        low532
 	VMOVSD    X0, 32(AX)
 	VUNPCKHPD X0, X0, X0
 
-low536:
-	JMP stored532
+low532:
+	JMP stored528
 
-low533:
+low529:
 	TESTQ        $0x00000002, DI
-	JZ           low537
+	JZ           low533
 	VMOVUPS      X0, (AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low538
+	JZ           low534
 	VMOVSD       X0, 16(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low538:
-	JMP stored532
+low534:
+	JMP stored528
 
-low537:
+low533:
 	TESTQ     $0x00000001, DI
-	JZ        low539
+	JZ        low535
 	VMOVSD    X0, (AX)
 	VUNPCKHPD X0, X0, X0
 
-low539:
-stored532:
-	JMP end529
+low535:
+stored528:
+	JMP end525
 
-over531:
+over527:
 	CMPQ          DI, $0x08
-	JLE           end529
+	JLE           end525
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z0, Z0
 	TESTQ         $0x00000004, DI
-	JZ            low542
+	JZ            low538
 	VMOVUPS       Y0, 64(AX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, DI
-	JZ            low543
+	JZ            low539
 	VMOVUPS       X0, 96(AX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, DI
-	JZ            low544
+	JZ            low540
 	VMOVSD        X0, 112(AX)
 	VUNPCKHPD     X0, X0, X0
 
-low544:
-	JMP stored541
+low540:
+	JMP stored537
 
-low543:
+low539:
 	TESTQ     $0x00000001, DI
-	JZ        low545
+	JZ        low541
 	VMOVSD    X0, 96(AX)
 	VUNPCKHPD X0, X0, X0
 
-low545:
-	JMP stored541
+low541:
+	JMP stored537
 
-low542:
+low538:
 	TESTQ        $0x00000002, DI
-	JZ           low546
+	JZ           low542
 	VMOVUPS      X0, 64(AX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, DI
-	JZ           low547
+	JZ           low543
 	VMOVSD       X0, 80(AX)
 	VUNPCKHPD    X0, X0, X0
 
-low547:
-	JMP stored541
+low543:
+	JMP stored537
 
-low546:
+low542:
 	TESTQ     $0x00000001, DI
-	JZ        low548
+	JZ        low544
 	VMOVSD    X0, 64(AX)
 	VUNPCKHPD X0, X0, X0
 
-low548:
-stored541:
-end529:
-	JMP gated462
+low544:
+stored537:
+end525:
+	JMP gated459
 
-without526:
-	JMP gated462
-
-gated462:
+without522:
+gated459:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -48991,8 +48633,6 @@ lines3:
 	JMP       gated1
 
 other2:
-	JMP gated1
-
 gated1:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -49026,8 +48666,6 @@ lines3:
 	JMP       gated1
 
 other2:
-	JMP gated1
-
 gated1:
 	VXORPS X15, X15, X15
 	VZEROUPPER
@@ -49129,10 +48767,10 @@ fold7:
 
 other4:
 	TESTQ BX, BX
-	JE    without9
+	JE    without8
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold10:
+fold9:
 	VBROADCASTSS (DX), Z7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Z8
@@ -49154,12 +48792,12 @@ fold10:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold10
+	JNZ          fold9
 	JMP          folded3
 
-without9:
+without8:
 	// the same without dx
-fold11:
+fold10:
 	VBROADCASTSS (DX), Z7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Z8
@@ -49171,8 +48809,7 @@ fold11:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold11
-	JMP          folded3
+	JNZ          fold10
 
 folded3:
 	VPXORD  Z9, Z9, Z9
@@ -49186,18 +48823,18 @@ folded3:
 	VMOVUPS Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted12
+	JE      unwanted11
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted12:
+unwanted11:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x25
-	JGE    over13
+	JGE    over12
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -49229,14 +48866,46 @@ over2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded14
+	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other15
+	JNE          other14
 	TESTQ        BX, BX
-	JE           without16
+	JE           without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold16:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       X7, X6, X6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), X8
+	VFMADD231PS  X7, X8, X2
+	VMULPS       X5, X7, X8
+	VADDPS       X9, X8, X8
+	VMOVUPS      X8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold16
+	JMP          folded13
+
+without15:
+	// the same without dx
 fold17:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
@@ -49247,54 +48916,22 @@ fold17:
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VMULPS       Z3, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, (BX)
 	VMOVUPS      64(R9), Z8
 	VFMADD231PS  Z7, Z8, Z1
-	VMULPS       Z4, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 64(BX)
 	VMOVUPS      128(R9)(AX*1), X8
 	VFMADD231PS  X7, X8, X2
-	VMULPS       X5, X7, X8
-	VADDPS       X9, X8, X8
-	VMOVUPS      X8, 128(BX)(AX*1)
-	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold17
-	JMP          folded14
+	JMP          folded13
 
-without16:
-	// the same without dx
-fold18:
-	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VMOVSS       X7, (DX)
-	ADDQ         R8, DI
-	VADDPS       X7, X6, X6
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMOVUPS      64(R9), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS      128(R9)(AX*1), X8
-	VFMADD231PS  X7, X8, X2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold18
-	JMP          folded14
-
-other15:
+other14:
 	TESTQ BX, BX
-	JE    without20
+	JE    without18
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold21:
+fold19:
 	VBROADCASTSS (DX), Z7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Z8
@@ -49316,12 +48953,12 @@ fold21:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold21
-	JMP          folded14
+	JNZ          fold19
+	JMP          folded13
 
-without20:
+without18:
 	// the same without dx
-fold22:
+fold20:
 	VBROADCASTSS (DX), Z7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Z8
@@ -49333,10 +48970,9 @@ fold22:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold22
-	JMP          folded14
+	JNZ          fold20
 
-folded14:
+folded13:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -49350,18 +48986,18 @@ folded14:
 	VMOVUPS X2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted21
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted23:
+unwanted21:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over13:
+over12:
 	CMPQ   AX, $0x29
-	JGE    over24
+	JGE    over22
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -49393,15 +49029,15 @@ over13:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded25
+	JLE          folded23
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other26
+	JNE          other24
 	TESTQ        BX, BX
-	JE           without27
+	JE           without25
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold28:
+fold26:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VCMPPS       $0x06, Z9, Z8, K2
@@ -49428,12 +49064,12 @@ fold28:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold28
-	JMP          folded25
+	JNZ          fold26
+	JMP          folded23
 
-without27:
+without25:
 	// the same without dx
-fold29:
+fold27:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VCMPPS       $0x06, Z9, Z8, K2
@@ -49447,45 +49083,45 @@ fold29:
 	VFMADD231PS  Z7, Z8, Z1
 	VMOVUPS      128(R9)(AX*1), Y8
 	VFMADD231PS  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold27
+	JMP          folded23
+
+other24:
+	TESTQ BX, BX
+	JE    without28
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold29:
+	VBROADCASTSS (DX), Z7
+	VADDPS       X7, X6, X6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), Y8
+	VFMADD231PS  Y7, Y8, Y2
+	VMULPS       Y5, Y7, Y8
+	VADDPS       Y9, Y8, Y8
+	VMOVUPS      Y8, 128(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold29
-	JMP          folded25
+	JMP          folded23
 
-other26:
-	TESTQ BX, BX
-	JE    without31
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold32:
-	VBROADCASTSS (DX), Z7
-	VADDPS       X7, X6, X6
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMULPS       Z3, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, (BX)
-	VMOVUPS      64(R9), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMULPS       Z4, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 64(BX)
-	VMOVUPS      128(R9)(AX*1), Y8
-	VFMADD231PS  Y7, Y8, Y2
-	VMULPS       Y5, Y7, Y8
-	VADDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold32
-	JMP          folded25
-
-without31:
+without28:
 	// the same without dx
-fold33:
+fold30:
 	VBROADCASTSS (DX), Z7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Z8
@@ -49497,10 +49133,9 @@ fold33:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold33
-	JMP          folded25
+	JNZ          fold30
 
-folded25:
+folded23:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -49514,16 +49149,16 @@ folded25:
 	VMOVUPS Y2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted34
+	JE      unwanted31
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted34:
+unwanted31:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over24:
+over22:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -49555,21 +49190,73 @@ over24:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded35
+	JLE          folded32
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other36
+	JNE          other33
 	TESTQ        BX, BX
-	JE           without37
+	JE           without34
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold38:
+fold35:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
 	VCMPPS       $0x06, Z9, Z8, K2
 	VMOVAPS.Z    Z7, K2, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
+	VADDPS       X7, X6, X6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMULPS       Z3, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, (BX)
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMULPS       Z4, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 64(BX)
+	VMOVUPS      128(R9)(AX*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VMULPS       Z5, Z7, Z8
+	VADDPS       Z9, Z8, Z8
+	VMOVUPS      Z8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold35
+	JMP          folded32
+
+without34:
+	// the same without dx
+fold36:
+	VBROADCASTSS (DX), Z7
+	VBROADCASTSS (DI), Z8
+	VCMPPS       $0x06, Z9, Z8, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VMOVSS       X7, (DX)
+	ADDQ         R8, DI
+	VADDPS       X7, X6, X6
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VMOVUPS      64(R9), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VMOVUPS      128(R9)(AX*1), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold36
+	JMP          folded32
+
+other33:
+	TESTQ BX, BX
+	JE    without37
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold38:
+	VBROADCASTSS (DX), Z7
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -49591,17 +49278,12 @@ fold38:
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold38
-	JMP          folded35
+	JMP          folded32
 
 without37:
 	// the same without dx
 fold39:
 	VBROADCASTSS (DX), Z7
-	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
-	VMOVSS       X7, (DX)
-	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -49613,56 +49295,8 @@ fold39:
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold39
-	JMP          folded35
 
-other36:
-	TESTQ BX, BX
-	JE    without41
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold42:
-	VBROADCASTSS (DX), Z7
-	VADDPS       X7, X6, X6
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMULPS       Z3, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, (BX)
-	VMOVUPS      64(R9), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMULPS       Z4, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 64(BX)
-	VMOVUPS      128(R9)(AX*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	VMULPS       Z5, Z7, Z8
-	VADDPS       Z9, Z8, Z8
-	VMOVUPS      Z8, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold42
-	JMP          folded35
-
-without41:
-	// the same without dx
-fold43:
-	VBROADCASTSS (DX), Z7
-	VADDPS       X7, X6, X6
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VMOVUPS      64(R9), Z8
-	VFMADD231PS  Z7, Z8, Z1
-	VMOVUPS      128(R9)(AX*1), Z8
-	VFMADD231PS  Z7, Z8, Z2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold43
-	JMP          folded35
-
-folded35:
+folded32:
 	VPXORD  Z9, Z9, Z9
 	VADDPS  Z9, Z0, Z0
 	VADDPS  Z9, Z1, Z1
@@ -49676,20 +49310,20 @@ folded35:
 	VMOVUPS Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted44
+	JE      unwanted40
 	MOVQ    db+32(FP), BX
 	VMOVSS  X6, (BX)
 
-unwanted44:
+unwanted40:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower45
+	JLE  narrower41
 	CMPQ AX, $0x20
-	JNE  over46
+	JNE  over42
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -49713,15 +49347,15 @@ narrower1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded47
+	JLE          folded43
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other48
+	JNE          other44
 	TESTQ        BX, BX
-	JE           without49
+	JE           without45
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold50:
+fold46:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -49740,73 +49374,72 @@ fold50:
 	VADDPS       Z7, Z6, Z6
 	VMOVUPS      Z6, 64(BX)
 	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold46
+	JMP          folded43
+
+without45:
+	// the same without dx
+fold47:
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (DI), Z6
+	VCMPPS       $0x06, Z7, Z6, K2
+	VMOVAPS.Z    Z5, K2, Z5
+	VMOVSS       X5, (DX)
+	ADDQ         R8, DI
+	VADDPS       X5, X4, X4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(R9), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold47
+	JMP          folded43
+
+other44:
+	TESTQ BX, BX
+	JE    without48
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold49:
+	VBROADCASTSS (DX), Z5
+	VADDPS       X5, X4, X4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMULPS       Z2, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, (BX)
+	VMOVUPS      64(R9), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VMULPS       Z3, Z5, Z6
+	VADDPS       Z7, Z6, Z6
+	VMOVUPS      Z6, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold49
+	JMP          folded43
+
+without48:
+	// the same without dx
+fold50:
+	VBROADCASTSS (DX), Z5
+	VADDPS       X5, X4, X4
+	VMOVUPS      (R9), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VMOVUPS      64(R9), Z6
+	VFMADD231PS  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold50
-	JMP          folded47
 
-without49:
-	// the same without dx
-fold51:
-	VBROADCASTSS (DX), Z5
-	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
-	VMOVSS       X5, (DX)
-	ADDQ         R8, DI
-	VADDPS       X5, X4, X4
-	VMOVUPS      (R9), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(R9), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold51
-	JMP          folded47
-
-other48:
-	TESTQ BX, BX
-	JE    without53
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold54:
-	VBROADCASTSS (DX), Z5
-	VADDPS       X5, X4, X4
-	VMOVUPS      (R9), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMULPS       Z2, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, (BX)
-	VMOVUPS      64(R9), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	VMULPS       Z3, Z5, Z6
-	VADDPS       Z7, Z6, Z6
-	VMOVUPS      Z6, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold54
-	JMP          folded47
-
-without53:
-	// the same without dx
-fold55:
-	VBROADCASTSS (DX), Z5
-	VADDPS       X5, X4, X4
-	VMOVUPS      (R9), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VMOVUPS      64(R9), Z6
-	VFMADD231PS  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold55
-	JMP          folded47
-
-folded47:
+folded43:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -49816,18 +49449,18 @@ folded47:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted56
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted56:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over46:
+over42:
 	CMPQ   AX, $0x15
-	JGE    over57
+	JGE    over52
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 
@@ -49857,15 +49490,15 @@ over46:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded58
+	JLE          folded53
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other59
+	JNE          other54
 	TESTQ        BX, BX
-	JE           without60
+	JE           without55
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold61:
+fold56:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -49887,12 +49520,12 @@ fold61:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold61
-	JMP          folded58
+	JNZ          fold56
+	JMP          folded53
 
-without60:
+without55:
 	// the same without dx
-fold62:
+fold57:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -49907,15 +49540,15 @@ fold62:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold62
-	JMP          folded58
+	JNZ          fold57
+	JMP          folded53
 
-other59:
+other54:
 	TESTQ BX, BX
-	JE    without64
+	JE    without58
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold65:
+fold59:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Z6
@@ -49932,12 +49565,12 @@ fold65:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold65
-	JMP          folded58
+	JNZ          fold59
+	JMP          folded53
 
-without64:
+without58:
 	// the same without dx
-fold66:
+fold60:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Z6
@@ -49947,10 +49580,9 @@ fold66:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold66
-	JMP          folded58
+	JNZ          fold60
 
-folded58:
+folded53:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -49962,18 +49594,18 @@ folded58:
 	VMOVUPS X1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted67
+	JE      unwanted61
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted67:
+unwanted61:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over57:
+over52:
 	CMPQ   AX, $0x19
-	JGE    over68
+	JGE    over62
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 
@@ -50003,15 +49635,15 @@ over57:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded69
+	JLE          folded63
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other70
+	JNE          other64
 	TESTQ        BX, BX
-	JE           without71
+	JE           without65
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold72:
+fold66:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -50033,12 +49665,12 @@ fold72:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold72
-	JMP          folded69
+	JNZ          fold66
+	JMP          folded63
 
-without71:
+without65:
 	// the same without dx
-fold73:
+fold67:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -50053,15 +49685,15 @@ fold73:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold73
-	JMP          folded69
+	JNZ          fold67
+	JMP          folded63
 
-other70:
+other64:
 	TESTQ BX, BX
-	JE    without75
+	JE    without68
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold76:
+fold69:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Z6
@@ -50078,12 +49710,12 @@ fold76:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold76
-	JMP          folded69
+	JNZ          fold69
+	JMP          folded63
 
-without75:
+without68:
 	// the same without dx
-fold77:
+fold70:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Z6
@@ -50093,10 +49725,9 @@ fold77:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold77
-	JMP          folded69
+	JNZ          fold70
 
-folded69:
+folded63:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -50108,16 +49739,16 @@ folded69:
 	VMOVUPS Y1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted78
+	JE      unwanted71
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted78:
+unwanted71:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over68:
+over62:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -50147,15 +49778,15 @@ over68:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded79
+	JLE          folded72
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other80
+	JNE          other73
 	TESTQ        BX, BX
-	JE           without81
+	JE           without74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold82:
+fold75:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -50177,12 +49808,12 @@ fold82:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold82
-	JMP          folded79
+	JNZ          fold75
+	JMP          folded72
 
-without81:
+without74:
 	// the same without dx
-fold83:
+fold76:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Z7, Z6, K2
@@ -50197,15 +49828,15 @@ fold83:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold83
-	JMP          folded79
+	JNZ          fold76
+	JMP          folded72
 
-other80:
+other73:
 	TESTQ BX, BX
-	JE    without85
+	JE    without77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold86:
+fold78:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Z6
@@ -50222,12 +49853,12 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded79
+	JNZ          fold78
+	JMP          folded72
 
-without85:
+without77:
 	// the same without dx
-fold87:
+fold79:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Z6
@@ -50237,10 +49868,9 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded79
+	JNZ          fold79
 
-folded79:
+folded72:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -50252,18 +49882,18 @@ folded79:
 	VMOVUPS Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted80
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted88:
+unwanted80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower45:
+narrower41:
 	CMPQ AX, $0x10
-	JNE  over89
+	JNE  over81
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -50285,15 +49915,15 @@ narrower45:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded90
+	JLE          folded82
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other91
+	JNE          other83
 	TESTQ        BX, BX
-	JE           without92
+	JE           without84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold93:
+fold85:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, Z5, Z4, K2
@@ -50310,12 +49940,12 @@ fold93:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold93
-	JMP          folded90
+	JNZ          fold85
+	JMP          folded82
 
-without92:
+without84:
 	// the same without dx
-fold94:
+fold86:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, Z5, Z4, K2
@@ -50328,15 +49958,15 @@ fold94:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold86
+	JMP          folded82
 
-other91:
+other83:
 	TESTQ BX, BX
-	JE    without96
+	JE    without87
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold97:
+fold88:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Z4
@@ -50348,12 +49978,12 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded90
+	JNZ          fold88
+	JMP          folded82
 
-without96:
+without87:
 	// the same without dx
-fold98:
+fold89:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Z4
@@ -50361,10 +49991,9 @@ fold98:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold98
-	JMP          folded90
+	JNZ          fold89
 
-folded90:
+folded82:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z2, Z2
@@ -50372,18 +50001,18 @@ folded90:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted99
+	JE      unwanted90
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted99:
+unwanted90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over89:
+over81:
 	CMPQ AX, $0x08
-	JNE  over100
+	JNE  over91
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -50405,15 +50034,15 @@ over89:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded101
+	JLE          folded92
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other102
+	JNE          other93
 	TESTQ        BX, BX
-	JE           without103
+	JE           without94
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold104:
+fold95:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, Y5, Y4, K2
@@ -50430,12 +50059,12 @@ fold104:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold104
-	JMP          folded101
+	JNZ          fold95
+	JMP          folded92
 
-without103:
+without94:
 	// the same without dx
-fold105:
+fold96:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, Y5, Y4, K2
@@ -50448,15 +50077,15 @@ fold105:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold105
-	JMP          folded101
+	JNZ          fold96
+	JMP          folded92
 
-other102:
+other93:
 	TESTQ BX, BX
-	JE    without107
+	JE    without97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold108:
+fold98:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Y4
@@ -50468,12 +50097,12 @@ fold108:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold108
-	JMP          folded101
+	JNZ          fold98
+	JMP          folded92
 
-without107:
+without97:
 	// the same without dx
-fold109:
+fold99:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Y4
@@ -50481,10 +50110,9 @@ fold109:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold109
-	JMP          folded101
+	JNZ          fold99
 
-folded101:
+folded92:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z2, Z2
@@ -50492,18 +50120,18 @@ folded101:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted110
+	JE      unwanted100
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted110:
+unwanted100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over100:
+over91:
 	CMPQ   AX, $0x08
-	JLT    over111
+	JLT    over101
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 
@@ -50533,15 +50161,15 @@ over100:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded112
+	JLE          folded102
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other113
+	JNE          other103
 	TESTQ        BX, BX
-	JE           without114
+	JE           without104
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold115:
+fold105:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Y7, Y6, K2
@@ -50563,12 +50191,12 @@ fold115:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold115
-	JMP          folded112
+	JNZ          fold105
+	JMP          folded102
 
-without114:
+without104:
 	// the same without dx
-fold116:
+fold106:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, Y7, Y6, K2
@@ -50583,15 +50211,15 @@ fold116:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold116
-	JMP          folded112
+	JNZ          fold106
+	JMP          folded102
 
-other113:
+other103:
 	TESTQ BX, BX
-	JE    without118
+	JE    without107
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold119:
+fold108:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
@@ -50608,12 +50236,12 @@ fold119:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold119
-	JMP          folded112
+	JNZ          fold108
+	JMP          folded102
 
-without118:
+without107:
 	// the same without dx
-fold120:
+fold109:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
@@ -50623,10 +50251,9 @@ fold120:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold120
-	JMP          folded112
+	JNZ          fold109
 
-folded112:
+folded102:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -50638,18 +50265,18 @@ folded112:
 	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted121
+	JE      unwanted110
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted121:
+unwanted110:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over111:
+over101:
 	CMPQ AX, $0x04
-	JNE  over122
+	JNE  over111
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -50671,15 +50298,15 @@ over111:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded123
+	JLE          folded112
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other124
+	JNE          other113
 	TESTQ        BX, BX
-	JE           without125
+	JE           without114
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold126:
+fold115:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, X5, X4, K2
@@ -50696,12 +50323,12 @@ fold126:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold126
-	JMP          folded123
+	JNZ          fold115
+	JMP          folded112
 
-without125:
+without114:
 	// the same without dx
-fold127:
+fold116:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, X5, X4, K2
@@ -50714,15 +50341,15 @@ fold127:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold127
-	JMP          folded123
+	JNZ          fold116
+	JMP          folded112
 
-other124:
+other113:
 	TESTQ BX, BX
-	JE    without129
+	JE    without117
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold130:
+fold118:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), X4
@@ -50734,12 +50361,12 @@ fold130:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold130
-	JMP          folded123
+	JNZ          fold118
+	JMP          folded112
 
-without129:
+without117:
 	// the same without dx
-fold131:
+fold119:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), X4
@@ -50747,10 +50374,9 @@ fold131:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold131
-	JMP          folded123
+	JNZ          fold119
 
-folded123:
+folded112:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z2, Z2
@@ -50758,18 +50384,18 @@ folded123:
 	VMOVUPS X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted132
+	JE      unwanted120
 	MOVQ    db+32(FP), BX
 	VMOVSS  X2, (BX)
 
-unwanted132:
+unwanted120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over122:
+over111:
 	CMPQ   AX, $0x04
-	JLT    over133
+	JLT    over121
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 
@@ -50799,15 +50425,15 @@ over122:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded134
+	JLE          folded122
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other135
+	JNE          other123
 	TESTQ        BX, BX
-	JE           without136
+	JE           without124
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold137:
+fold125:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, X7, X6, K2
@@ -50829,12 +50455,12 @@ fold137:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold137
-	JMP          folded134
+	JNZ          fold125
+	JMP          folded122
 
-without136:
+without124:
 	// the same without dx
-fold138:
+fold126:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, X7, X6, K2
@@ -50849,15 +50475,15 @@ fold138:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold138
-	JMP          folded134
+	JNZ          fold126
+	JMP          folded122
 
-other135:
+other123:
 	TESTQ BX, BX
-	JE    without140
+	JE    without127
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold141:
+fold128:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), X6
@@ -50874,12 +50500,12 @@ fold141:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold141
-	JMP          folded134
+	JNZ          fold128
+	JMP          folded122
 
-without140:
+without127:
 	// the same without dx
-fold142:
+fold129:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), X6
@@ -50889,10 +50515,9 @@ fold142:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold142
-	JMP          folded134
+	JNZ          fold129
 
-folded134:
+folded122:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -50904,18 +50529,18 @@ folded134:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted143
+	JE      unwanted130
 	MOVQ    db+32(FP), BX
 	VMOVSS  X4, (BX)
 
-unwanted143:
+unwanted130:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over133:
+over121:
 	CMPQ AX, $0x02
-	JNE  over144
+	JNE  over131
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
@@ -50937,15 +50562,15 @@ over133:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded145
+	JLE          folded132
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other146
+	JNE          other133
 	TESTQ        BX, BX
-	JE           without147
+	JE           without134
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold148:
+fold135:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, X5, X4, K2
@@ -50962,12 +50587,12 @@ fold148:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold148
-	JMP          folded145
+	JNZ          fold135
+	JMP          folded132
 
-without147:
+without134:
 	// the same without dx
-fold149:
+fold136:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, X5, X4, K2
@@ -50980,15 +50605,15 @@ fold149:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold149
-	JMP          folded145
+	JNZ          fold136
+	JMP          folded132
 
-other146:
+other133:
 	TESTQ BX, BX
-	JE    without151
+	JE    without137
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold152:
+fold138:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVSD       (R9), X4
@@ -51000,12 +50625,12 @@ fold152:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold152
-	JMP          folded145
+	JNZ          fold138
+	JMP          folded132
 
-without151:
+without137:
 	// the same without dx
-fold153:
+fold139:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVSD       (R9), X4
@@ -51013,10 +50638,9 @@ fold153:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold153
-	JMP          folded145
+	JNZ          fold139
 
-folded145:
+folded132:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z2, Z2
@@ -51024,18 +50648,18 @@ folded145:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted154
+	JE     unwanted140
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted154:
+unwanted140:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over144:
+over131:
 	CMPQ   AX, $0x02
-	JLT    over155
+	JLT    over141
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 
@@ -51065,15 +50689,15 @@ over144:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded156
+	JLE          folded142
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other157
+	JNE          other143
 	TESTQ        BX, BX
-	JE           without158
+	JE           without144
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold159:
+fold145:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, X7, X6, K2
@@ -51095,12 +50719,12 @@ fold159:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold159
-	JMP          folded156
+	JNZ          fold145
+	JMP          folded142
 
-without158:
+without144:
 	// the same without dx
-fold160:
+fold146:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
 	VCMPPS       $0x06, X7, X6, K2
@@ -51115,15 +50739,15 @@ fold160:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold160
-	JMP          folded156
+	JNZ          fold146
+	JMP          folded142
 
-other157:
+other143:
 	TESTQ BX, BX
-	JE    without162
+	JE    without147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold163:
+fold148:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVSD       (R9), X6
@@ -51140,12 +50764,12 @@ fold163:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold163
-	JMP          folded156
+	JNZ          fold148
+	JMP          folded142
 
-without162:
+without147:
 	// the same without dx
-fold164:
+fold149:
 	VBROADCASTSS (DX), Z5
 	VADDPS       X5, X4, X4
 	VMOVSD       (R9), X6
@@ -51155,10 +50779,9 @@ fold164:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold164
-	JMP          folded156
+	JNZ          fold149
 
-folded156:
+folded142:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -51170,16 +50793,16 @@ folded156:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted165
+	JE     unwanted150
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted165:
+unwanted150:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over155:
+over141:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSS (BX), X0
@@ -51200,15 +50823,15 @@ over155:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded166
+	JLE          folded151
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other167
+	JNE          other152
 	TESTQ        BX, BX
-	JE           without168
+	JE           without153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold169:
+fold154:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, X5, X4, K2
@@ -51225,12 +50848,12 @@ fold169:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold169
-	JMP          folded166
+	JNZ          fold154
+	JMP          folded151
 
-without168:
+without153:
 	// the same without dx
-fold170:
+fold155:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
 	VCMPPS       $0x06, X5, X4, K2
@@ -51243,15 +50866,15 @@ fold170:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold170
-	JMP          folded166
+	JNZ          fold155
+	JMP          folded151
 
-other167:
+other152:
 	TESTQ BX, BX
-	JE    without172
+	JE    without156
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold173:
+fold157:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVSS       (R9), X4
@@ -51263,12 +50886,12 @@ fold173:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold173
-	JMP          folded166
+	JNZ          fold157
+	JMP          folded151
 
-without172:
+without156:
 	// the same without dx
-fold174:
+fold158:
 	VBROADCASTSS (DX), Z3
 	VADDPS       X3, X2, X2
 	VMOVSS       (R9), X4
@@ -51276,10 +50899,9 @@ fold174:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold174
-	JMP          folded166
+	JNZ          fold158
 
-folded166:
+folded151:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z2, Z2
@@ -51287,11 +50909,11 @@ folded166:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted175
+	JE     unwanted159
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted175:
+unwanted159:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -51392,10 +51014,10 @@ fold7:
 
 other4:
 	TESTQ BX, BX
-	JE    without9
+	JE    without8
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold10:
+fold9:
 	VBROADCASTSD (DX), Z7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Z8
@@ -51417,12 +51039,12 @@ fold10:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold10
+	JNZ          fold9
 	JMP          folded3
 
-without9:
+without8:
 	// the same without dx
-fold11:
+fold10:
 	VBROADCASTSD (DX), Z7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Z8
@@ -51434,8 +51056,7 @@ fold11:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold11
-	JMP          folded3
+	JNZ          fold10
 
 folded3:
 	VPXORD  Z9, Z9, Z9
@@ -51449,18 +51070,18 @@ folded3:
 	VMOVUPD Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted12
+	JE      unwanted11
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted12:
+unwanted11:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x13
-	JGE    over13
+	JGE    over12
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 
@@ -51492,14 +51113,46 @@ over2:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded14
+	JLE          folded13
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other15
+	JNE          other14
 	TESTQ        BX, BX
-	JE           without16
+	JE           without15
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold16:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       X7, X6, X6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), X8
+	VFMADD231PD  X7, X8, X2
+	VMULPD       X5, X7, X8
+	VADDPD       X9, X8, X8
+	VMOVUPD      X8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold16
+	JMP          folded13
+
+without15:
+	// the same without dx
 fold17:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
@@ -51510,54 +51163,22 @@ fold17:
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Z8
 	VFMADD231PD  Z7, Z8, Z0
-	VMULPD       Z3, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, (BX)
 	VMOVUPD      64(R9), Z8
 	VFMADD231PD  Z7, Z8, Z1
-	VMULPD       Z4, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 64(BX)
 	VMOVUPD      128(R9)(AX*1), X8
 	VFMADD231PD  X7, X8, X2
-	VMULPD       X5, X7, X8
-	VADDPD       X9, X8, X8
-	VMOVUPD      X8, 128(BX)(AX*1)
-	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold17
-	JMP          folded14
+	JMP          folded13
 
-without16:
-	// the same without dx
-fold18:
-	VBROADCASTSD (DX), Z7
-	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
-	VMOVSD       X7, (DX)
-	ADDQ         R8, DI
-	VADDPD       X7, X6, X6
-	VMOVUPD      (R9), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMOVUPD      64(R9), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD      128(R9)(AX*1), X8
-	VFMADD231PD  X7, X8, X2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold18
-	JMP          folded14
-
-other15:
+other14:
 	TESTQ BX, BX
-	JE    without20
+	JE    without18
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold21:
+fold19:
 	VBROADCASTSD (DX), Z7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Z8
@@ -51579,12 +51200,12 @@ fold21:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold21
-	JMP          folded14
+	JNZ          fold19
+	JMP          folded13
 
-without20:
+without18:
 	// the same without dx
-fold22:
+fold20:
 	VBROADCASTSD (DX), Z7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Z8
@@ -51596,10 +51217,9 @@ fold22:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold22
-	JMP          folded14
+	JNZ          fold20
 
-folded14:
+folded13:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -51613,18 +51233,18 @@ folded14:
 	VMOVUPD X2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted21
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted23:
+unwanted21:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over13:
+over12:
 	CMPQ   AX, $0x15
-	JGE    over24
+	JGE    over22
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 
@@ -51656,15 +51276,15 @@ over13:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded25
+	JLE          folded23
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other26
+	JNE          other24
 	TESTQ        BX, BX
-	JE           without27
+	JE           without25
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold28:
+fold26:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VCMPPD       $0x06, Z9, Z8, K2
@@ -51691,12 +51311,12 @@ fold28:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold28
-	JMP          folded25
+	JNZ          fold26
+	JMP          folded23
 
-without27:
+without25:
 	// the same without dx
-fold29:
+fold27:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VCMPPD       $0x06, Z9, Z8, K2
@@ -51710,45 +51330,45 @@ fold29:
 	VFMADD231PD  Z7, Z8, Z1
 	VMOVUPD      128(R9)(AX*1), Y8
 	VFMADD231PD  Y7, Y8, Y2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold27
+	JMP          folded23
+
+other24:
+	TESTQ BX, BX
+	JE    without28
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold29:
+	VBROADCASTSD (DX), Z7
+	VADDPD       X7, X6, X6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), Y8
+	VFMADD231PD  Y7, Y8, Y2
+	VMULPD       Y5, Y7, Y8
+	VADDPD       Y9, Y8, Y8
+	VMOVUPD      Y8, 128(BX)(AX*1)
+	ADDQ         CX, BX
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold29
-	JMP          folded25
+	JMP          folded23
 
-other26:
-	TESTQ BX, BX
-	JE    without31
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold32:
-	VBROADCASTSD (DX), Z7
-	VADDPD       X7, X6, X6
-	VMOVUPD      (R9), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMULPD       Z3, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      64(R9), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMULPD       Z4, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 64(BX)
-	VMOVUPD      128(R9)(AX*1), Y8
-	VFMADD231PD  Y7, Y8, Y2
-	VMULPD       Y5, Y7, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      Y8, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold32
-	JMP          folded25
-
-without31:
+without28:
 	// the same without dx
-fold33:
+fold30:
 	VBROADCASTSD (DX), Z7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Z8
@@ -51760,10 +51380,9 @@ fold33:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold33
-	JMP          folded25
+	JNZ          fold30
 
-folded25:
+folded23:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -51777,16 +51396,16 @@ folded25:
 	VMOVUPD Y2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted34
+	JE      unwanted31
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted34:
+unwanted31:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over24:
+over22:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 
@@ -51818,21 +51437,73 @@ over24:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded35
+	JLE          folded32
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other36
+	JNE          other33
 	TESTQ        BX, BX
-	JE           without37
+	JE           without34
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold38:
+fold35:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
 	VCMPPD       $0x06, Z9, Z8, K2
 	VMOVAPD.Z    Z7, K2, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
+	VADDPD       X7, X6, X6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMULPD       Z3, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, (BX)
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMULPD       Z4, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 64(BX)
+	VMOVUPD      128(R9)(AX*1), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	VMULPD       Z5, Z7, Z8
+	VADDPD       Z9, Z8, Z8
+	VMOVUPD      Z8, 128(BX)(AX*1)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold35
+	JMP          folded32
+
+without34:
+	// the same without dx
+fold36:
+	VBROADCASTSD (DX), Z7
+	VBROADCASTSD (DI), Z8
+	VCMPPD       $0x06, Z9, Z8, K2
+	VMOVAPD.Z    Z7, K2, Z7
+	VMOVSD       X7, (DX)
+	ADDQ         R8, DI
+	VADDPD       X7, X6, X6
+	VMOVUPD      (R9), Z8
+	VFMADD231PD  Z7, Z8, Z0
+	VMOVUPD      64(R9), Z8
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPD      128(R9)(AX*1), Z8
+	VFMADD231PD  Z7, Z8, Z2
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold36
+	JMP          folded32
+
+other33:
+	TESTQ BX, BX
+	JE    without37
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold38:
+	VBROADCASTSD (DX), Z7
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -51854,17 +51525,12 @@ fold38:
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold38
-	JMP          folded35
+	JMP          folded32
 
 without37:
 	// the same without dx
 fold39:
 	VBROADCASTSD (DX), Z7
-	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
-	VMOVSD       X7, (DX)
-	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -51876,56 +51542,8 @@ fold39:
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold39
-	JMP          folded35
 
-other36:
-	TESTQ BX, BX
-	JE    without41
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold42:
-	VBROADCASTSD (DX), Z7
-	VADDPD       X7, X6, X6
-	VMOVUPD      (R9), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMULPD       Z3, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, (BX)
-	VMOVUPD      64(R9), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMULPD       Z4, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 64(BX)
-	VMOVUPD      128(R9)(AX*1), Z8
-	VFMADD231PD  Z7, Z8, Z2
-	VMULPD       Z5, Z7, Z8
-	VADDPD       Z9, Z8, Z8
-	VMOVUPD      Z8, 128(BX)(AX*1)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold42
-	JMP          folded35
-
-without41:
-	// the same without dx
-fold43:
-	VBROADCASTSD (DX), Z7
-	VADDPD       X7, X6, X6
-	VMOVUPD      (R9), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VMOVUPD      64(R9), Z8
-	VFMADD231PD  Z7, Z8, Z1
-	VMOVUPD      128(R9)(AX*1), Z8
-	VFMADD231PD  Z7, Z8, Z2
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold43
-	JMP          folded35
-
-folded35:
+folded32:
 	VPXORD  Z9, Z9, Z9
 	VADDPD  Z9, Z0, Z0
 	VADDPD  Z9, Z1, Z1
@@ -51939,20 +51557,20 @@ folded35:
 	VMOVUPD Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted44
+	JE      unwanted40
 	MOVQ    db+32(FP), BX
 	VMOVSD  X6, (BX)
 
-unwanted44:
+unwanted40:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower45
+	JLE  narrower41
 	CMPQ AX, $0x10
-	JNE  over46
+	JNE  over42
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -51976,15 +51594,15 @@ narrower1:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded47
+	JLE          folded43
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other48
+	JNE          other44
 	TESTQ        BX, BX
-	JE           without49
+	JE           without45
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold50:
+fold46:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -52003,73 +51621,72 @@ fold50:
 	VADDPD       Z7, Z6, Z6
 	VMOVUPD      Z6, 64(BX)
 	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold46
+	JMP          folded43
+
+without45:
+	// the same without dx
+fold47:
+	VBROADCASTSD (DX), Z5
+	VBROADCASTSD (DI), Z6
+	VCMPPD       $0x06, Z7, Z6, K2
+	VMOVAPD.Z    Z5, K2, Z5
+	VMOVSD       X5, (DX)
+	ADDQ         R8, DI
+	VADDPD       X5, X4, X4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(R9), Z6
+	VFMADD231PD  Z5, Z6, Z1
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold47
+	JMP          folded43
+
+other44:
+	TESTQ BX, BX
+	JE    without48
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold49:
+	VBROADCASTSD (DX), Z5
+	VADDPD       X5, X4, X4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMULPD       Z2, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, (BX)
+	VMOVUPD      64(R9), Z6
+	VFMADD231PD  Z5, Z6, Z1
+	VMULPD       Z3, Z5, Z6
+	VADDPD       Z7, Z6, Z6
+	VMOVUPD      Z6, 64(BX)
+	ADDQ         CX, BX
+	ADDQ         SI, DX
+	ADDQ         R10, R9
+	DECQ         R11
+	JNZ          fold49
+	JMP          folded43
+
+without48:
+	// the same without dx
+fold50:
+	VBROADCASTSD (DX), Z5
+	VADDPD       X5, X4, X4
+	VMOVUPD      (R9), Z6
+	VFMADD231PD  Z5, Z6, Z0
+	VMOVUPD      64(R9), Z6
+	VFMADD231PD  Z5, Z6, Z1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
 	JNZ          fold50
-	JMP          folded47
 
-without49:
-	// the same without dx
-fold51:
-	VBROADCASTSD (DX), Z5
-	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
-	VMOVSD       X5, (DX)
-	ADDQ         R8, DI
-	VADDPD       X5, X4, X4
-	VMOVUPD      (R9), Z6
-	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD      64(R9), Z6
-	VFMADD231PD  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold51
-	JMP          folded47
-
-other48:
-	TESTQ BX, BX
-	JE    without53
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold54:
-	VBROADCASTSD (DX), Z5
-	VADDPD       X5, X4, X4
-	VMOVUPD      (R9), Z6
-	VFMADD231PD  Z5, Z6, Z0
-	VMULPD       Z2, Z5, Z6
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      Z6, (BX)
-	VMOVUPD      64(R9), Z6
-	VFMADD231PD  Z5, Z6, Z1
-	VMULPD       Z3, Z5, Z6
-	VADDPD       Z7, Z6, Z6
-	VMOVUPD      Z6, 64(BX)
-	ADDQ         CX, BX
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold54
-	JMP          folded47
-
-without53:
-	// the same without dx
-fold55:
-	VBROADCASTSD (DX), Z5
-	VADDPD       X5, X4, X4
-	VMOVUPD      (R9), Z6
-	VFMADD231PD  Z5, Z6, Z0
-	VMOVUPD      64(R9), Z6
-	VFMADD231PD  Z5, Z6, Z1
-	ADDQ         SI, DX
-	ADDQ         R10, R9
-	DECQ         R11
-	JNZ          fold55
-	JMP          folded47
-
-folded47:
+folded43:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -52079,18 +51696,18 @@ folded47:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted56
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted56:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over46:
+over42:
 	CMPQ   AX, $0x0b
-	JGE    over57
+	JGE    over52
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 
@@ -52120,15 +51737,15 @@ over46:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded58
+	JLE          folded53
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other59
+	JNE          other54
 	TESTQ        BX, BX
-	JE           without60
+	JE           without55
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold61:
+fold56:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -52150,12 +51767,12 @@ fold61:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold61
-	JMP          folded58
+	JNZ          fold56
+	JMP          folded53
 
-without60:
+without55:
 	// the same without dx
-fold62:
+fold57:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -52170,15 +51787,15 @@ fold62:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold62
-	JMP          folded58
+	JNZ          fold57
+	JMP          folded53
 
-other59:
+other54:
 	TESTQ BX, BX
-	JE    without64
+	JE    without58
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold65:
+fold59:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Z6
@@ -52195,12 +51812,12 @@ fold65:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold65
-	JMP          folded58
+	JNZ          fold59
+	JMP          folded53
 
-without64:
+without58:
 	// the same without dx
-fold66:
+fold60:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Z6
@@ -52210,10 +51827,9 @@ fold66:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold66
-	JMP          folded58
+	JNZ          fold60
 
-folded58:
+folded53:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -52225,18 +51841,18 @@ folded58:
 	VMOVUPD X1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted67
+	JE      unwanted61
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted67:
+unwanted61:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over57:
+over52:
 	CMPQ   AX, $0x0d
-	JGE    over68
+	JGE    over62
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 
@@ -52266,15 +51882,15 @@ over57:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded69
+	JLE          folded63
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other70
+	JNE          other64
 	TESTQ        BX, BX
-	JE           without71
+	JE           without65
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold72:
+fold66:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -52296,12 +51912,12 @@ fold72:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold72
-	JMP          folded69
+	JNZ          fold66
+	JMP          folded63
 
-without71:
+without65:
 	// the same without dx
-fold73:
+fold67:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -52316,15 +51932,15 @@ fold73:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold73
-	JMP          folded69
+	JNZ          fold67
+	JMP          folded63
 
-other70:
+other64:
 	TESTQ BX, BX
-	JE    without75
+	JE    without68
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold76:
+fold69:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Z6
@@ -52341,12 +51957,12 @@ fold76:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold76
-	JMP          folded69
+	JNZ          fold69
+	JMP          folded63
 
-without75:
+without68:
 	// the same without dx
-fold77:
+fold70:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Z6
@@ -52356,10 +51972,9 @@ fold77:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold77
-	JMP          folded69
+	JNZ          fold70
 
-folded69:
+folded63:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -52371,16 +51986,16 @@ folded69:
 	VMOVUPD Y1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted78
+	JE      unwanted71
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted78:
+unwanted71:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over68:
+over62:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 
@@ -52410,15 +52025,15 @@ over68:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded79
+	JLE          folded72
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other80
+	JNE          other73
 	TESTQ        BX, BX
-	JE           without81
+	JE           without74
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold82:
+fold75:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -52440,12 +52055,12 @@ fold82:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold82
-	JMP          folded79
+	JNZ          fold75
+	JMP          folded72
 
-without81:
+without74:
 	// the same without dx
-fold83:
+fold76:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Z7, Z6, K2
@@ -52460,15 +52075,15 @@ fold83:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold83
-	JMP          folded79
+	JNZ          fold76
+	JMP          folded72
 
-other80:
+other73:
 	TESTQ BX, BX
-	JE    without85
+	JE    without77
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold86:
+fold78:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Z6
@@ -52485,12 +52100,12 @@ fold86:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold86
-	JMP          folded79
+	JNZ          fold78
+	JMP          folded72
 
-without85:
+without77:
 	// the same without dx
-fold87:
+fold79:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Z6
@@ -52500,10 +52115,9 @@ fold87:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold87
-	JMP          folded79
+	JNZ          fold79
 
-folded79:
+folded72:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -52515,18 +52129,18 @@ folded79:
 	VMOVUPD Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted80
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted88:
+unwanted80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower45:
+narrower41:
 	CMPQ AX, $0x08
-	JNE  over89
+	JNE  over81
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -52548,15 +52162,15 @@ narrower45:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded90
+	JLE          folded82
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other91
+	JNE          other83
 	TESTQ        BX, BX
-	JE           without92
+	JE           without84
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold93:
+fold85:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, Z5, Z4, K2
@@ -52573,12 +52187,12 @@ fold93:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold93
-	JMP          folded90
+	JNZ          fold85
+	JMP          folded82
 
-without92:
+without84:
 	// the same without dx
-fold94:
+fold86:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, Z5, Z4, K2
@@ -52591,15 +52205,15 @@ fold94:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold94
-	JMP          folded90
+	JNZ          fold86
+	JMP          folded82
 
-other91:
+other83:
 	TESTQ BX, BX
-	JE    without96
+	JE    without87
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold97:
+fold88:
 	VBROADCASTSD (DX), Z3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Z4
@@ -52611,12 +52225,12 @@ fold97:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold97
-	JMP          folded90
+	JNZ          fold88
+	JMP          folded82
 
-without96:
+without87:
 	// the same without dx
-fold98:
+fold89:
 	VBROADCASTSD (DX), Z3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Z4
@@ -52624,10 +52238,9 @@ fold98:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold98
-	JMP          folded90
+	JNZ          fold89
 
-folded90:
+folded82:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z2, Z2
@@ -52635,18 +52248,18 @@ folded90:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted99
+	JE      unwanted90
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted99:
+unwanted90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over89:
+over81:
 	CMPQ AX, $0x04
-	JNE  over100
+	JNE  over91
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -52668,15 +52281,15 @@ over89:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded101
+	JLE          folded92
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other102
+	JNE          other93
 	TESTQ        BX, BX
-	JE           without103
+	JE           without94
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold104:
+fold95:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, Y5, Y4, K2
@@ -52693,12 +52306,12 @@ fold104:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold104
-	JMP          folded101
+	JNZ          fold95
+	JMP          folded92
 
-without103:
+without94:
 	// the same without dx
-fold105:
+fold96:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, Y5, Y4, K2
@@ -52711,15 +52324,15 @@ fold105:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold105
-	JMP          folded101
+	JNZ          fold96
+	JMP          folded92
 
-other102:
+other93:
 	TESTQ BX, BX
-	JE    without107
+	JE    without97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold108:
+fold98:
 	VBROADCASTSD (DX), Z3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Y4
@@ -52731,12 +52344,12 @@ fold108:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold108
-	JMP          folded101
+	JNZ          fold98
+	JMP          folded92
 
-without107:
+without97:
 	// the same without dx
-fold109:
+fold99:
 	VBROADCASTSD (DX), Z3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Y4
@@ -52744,10 +52357,9 @@ fold109:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold109
-	JMP          folded101
+	JNZ          fold99
 
-folded101:
+folded92:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z2, Z2
@@ -52755,18 +52367,18 @@ folded101:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted110
+	JE      unwanted100
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted110:
+unwanted100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over100:
+over91:
 	CMPQ   AX, $0x04
-	JLT    over111
+	JLT    over101
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 
@@ -52796,15 +52408,15 @@ over100:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded112
+	JLE          folded102
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other113
+	JNE          other103
 	TESTQ        BX, BX
-	JE           without114
+	JE           without104
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold115:
+fold105:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Y7, Y6, K2
@@ -52826,12 +52438,12 @@ fold115:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold115
-	JMP          folded112
+	JNZ          fold105
+	JMP          folded102
 
-without114:
+without104:
 	// the same without dx
-fold116:
+fold106:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, Y7, Y6, K2
@@ -52846,15 +52458,15 @@ fold116:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold116
-	JMP          folded112
+	JNZ          fold106
+	JMP          folded102
 
-other113:
+other103:
 	TESTQ BX, BX
-	JE    without118
+	JE    without107
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold119:
+fold108:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
@@ -52871,12 +52483,12 @@ fold119:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold119
-	JMP          folded112
+	JNZ          fold108
+	JMP          folded102
 
-without118:
+without107:
 	// the same without dx
-fold120:
+fold109:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
@@ -52886,10 +52498,9 @@ fold120:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold120
-	JMP          folded112
+	JNZ          fold109
 
-folded112:
+folded102:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -52901,18 +52512,18 @@ folded112:
 	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted121
+	JE      unwanted110
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted121:
+unwanted110:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over111:
+over101:
 	CMPQ AX, $0x02
-	JNE  over122
+	JNE  over111
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+24(FP), BX
@@ -52934,15 +52545,15 @@ over111:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded123
+	JLE          folded112
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other124
+	JNE          other113
 	TESTQ        BX, BX
-	JE           without125
+	JE           without114
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold126:
+fold115:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, X5, X4, K2
@@ -52959,12 +52570,12 @@ fold126:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold126
-	JMP          folded123
+	JNZ          fold115
+	JMP          folded112
 
-without125:
+without114:
 	// the same without dx
-fold127:
+fold116:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, X5, X4, K2
@@ -52977,15 +52588,15 @@ fold127:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold127
-	JMP          folded123
+	JNZ          fold116
+	JMP          folded112
 
-other124:
+other113:
 	TESTQ BX, BX
-	JE    without129
+	JE    without117
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold130:
+fold118:
 	VBROADCASTSD (DX), Z3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), X4
@@ -52997,12 +52608,12 @@ fold130:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold130
-	JMP          folded123
+	JNZ          fold118
+	JMP          folded112
 
-without129:
+without117:
 	// the same without dx
-fold131:
+fold119:
 	VBROADCASTSD (DX), Z3
 	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), X4
@@ -53010,10 +52621,9 @@ fold131:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold131
-	JMP          folded123
+	JNZ          fold119
 
-folded123:
+folded112:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z2, Z2
@@ -53021,18 +52631,18 @@ folded123:
 	VMOVUPD X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted132
+	JE      unwanted120
 	MOVQ    db+32(FP), BX
 	VMOVSD  X2, (BX)
 
-unwanted132:
+unwanted120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over122:
+over111:
 	CMPQ   AX, $0x02
-	JLT    over133
+	JLT    over121
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 
@@ -53062,15 +52672,15 @@ over122:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded134
+	JLE          folded122
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other135
+	JNE          other123
 	TESTQ        BX, BX
-	JE           without136
+	JE           without124
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold137:
+fold125:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, X7, X6, K2
@@ -53092,12 +52702,12 @@ fold137:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold137
-	JMP          folded134
+	JNZ          fold125
+	JMP          folded122
 
-without136:
+without124:
 	// the same without dx
-fold138:
+fold126:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
 	VCMPPD       $0x06, X7, X6, K2
@@ -53112,15 +52722,15 @@ fold138:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold138
-	JMP          folded134
+	JNZ          fold126
+	JMP          folded122
 
-other135:
+other123:
 	TESTQ BX, BX
-	JE    without140
+	JE    without127
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold141:
+fold128:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), X6
@@ -53137,12 +52747,12 @@ fold141:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold141
-	JMP          folded134
+	JNZ          fold128
+	JMP          folded122
 
-without140:
+without127:
 	// the same without dx
-fold142:
+fold129:
 	VBROADCASTSD (DX), Z5
 	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), X6
@@ -53152,10 +52762,9 @@ fold142:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold142
-	JMP          folded134
+	JNZ          fold129
 
-folded134:
+folded122:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -53167,16 +52776,16 @@ folded134:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted143
+	JE      unwanted130
 	MOVQ    db+32(FP), BX
 	VMOVSD  X4, (BX)
 
-unwanted143:
+unwanted130:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over133:
+over121:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+24(FP), BX
 	VMOVSD (BX), X0
@@ -53197,15 +52806,15 @@ over133:
 	MOVQ         ldx+88(FP), R10
 	MOVQ         n+112(FP), R11
 	TESTQ        R11, R11
-	JLE          folded144
+	JLE          folded131
 	MOVQ         act+120(FP), R12
 	CMPQ         R12, $0x01
-	JNE          other145
+	JNE          other132
 	TESTQ        BX, BX
-	JE           without146
+	JE           without133
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold147:
+fold134:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, X5, X4, K2
@@ -53222,12 +52831,12 @@ fold147:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold147
-	JMP          folded144
+	JNZ          fold134
+	JMP          folded131
 
-without146:
+without133:
 	// the same without dx
-fold148:
+fold135:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
 	VCMPPD       $0x06, X5, X4, K2
@@ -53240,15 +52849,15 @@ fold148:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold148
-	JMP          folded144
+	JNZ          fold135
+	JMP          folded131
 
-other145:
+other132:
 	TESTQ BX, BX
-	JE    without150
+	JE    without136
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold151:
+fold137:
 	VBROADCASTSD (DX), Z3
 	VADDPD       X3, X2, X2
 	VMOVSD       (R9), X4
@@ -53260,12 +52869,12 @@ fold151:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold151
-	JMP          folded144
+	JNZ          fold137
+	JMP          folded131
 
-without150:
+without136:
 	// the same without dx
-fold152:
+fold138:
 	VBROADCASTSD (DX), Z3
 	VADDPD       X3, X2, X2
 	VMOVSD       (R9), X4
@@ -53273,10 +52882,9 @@ fold152:
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
-	JNZ          fold152
-	JMP          folded144
+	JNZ          fold138
 
-folded144:
+folded131:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z2, Z2
@@ -53284,11 +52892,11 @@ folded144:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted153
+	JE     unwanted139
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted153:
+unwanted139:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -3285,30 +3285,30 @@ stored187:
 	JMP    end2
 
 other3:
-block189:
+block188:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk190:
+chunk189:
 	CMPQ BX, $0x10
-	JLT  last191
+	JLT  last190
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept194
+	JE     kept193
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready195
+	JMP    ready194
 
-kept194:
+kept193:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3322,8 +3322,8 @@ kept194:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 
-ready195:
-again193:
+ready194:
+again192:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -3336,7 +3336,7 @@ again193:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole196
+	JGE    whole195
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -3352,7 +3352,7 @@ again193:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole196:
+whole195:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX), Y9
@@ -3366,7 +3366,7 @@ whole196:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded197
+	JLE          folded196
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX), Y11
@@ -3380,7 +3380,7 @@ whole196:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded197
+	JLE          folded196
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX), Y13
@@ -3394,7 +3394,7 @@ whole196:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded197
+	JLE          folded196
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX), Y15
@@ -3408,7 +3408,7 @@ whole196:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded197
+	JLE          folded196
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX), Y17
@@ -3422,7 +3422,7 @@ whole196:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded197
+	JLE          folded196
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX), Y19
@@ -3436,7 +3436,7 @@ whole196:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded197
+	JLE          folded196
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX), Y21
@@ -3450,7 +3450,7 @@ whole196:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded197
+	JLE          folded196
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX), Y23
@@ -3464,15 +3464,15 @@ whole196:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded197:
+folded196:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some198
+	JGE  some197
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some198:
+some197:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3559,7 +3559,7 @@ some198:
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some216
+	JGE              some215
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -3581,32 +3581,32 @@ some198:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored218
+	JLE              stored217
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored218
+	JLE              stored217
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored218
+	JLE              stored217
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored218
+	JLE              stored217
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored218
+	JLE              stored217
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored218
+	JLE              stored217
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored218
+	JLE              stored217
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored218:
+stored217:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3615,9 +3615,9 @@ stored218:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again193
+	JGE    again192
 
-some216:
+some215:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -3639,44 +3639,44 @@ some216:
 	VMOVUPS Y7, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some219
+	JGE     some218
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some219:
+some218:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk190
-	JMP  turned192
+	JGE  chunk189
+	JMP  turned191
 
-last191:
+last190:
 	CMPQ BX, $0x08
-	JLE  narrower220
+	JLE  narrower219
 	CMPQ BX, $0x10
-	JNE  over221
-	JMP  turned192
+	JNE  over220
+	JMP  turned191
 
-over221:
+over220:
 	CMPQ   BX, $0x0d
-	JGE    over222
+	JGE    over221
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept224
+	JE     kept223
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready225
+	JMP    ready224
 
-kept224:
+kept223:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3690,8 +3690,8 @@ kept224:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), X7
 
-ready225:
-again223:
+ready224:
+again222:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -3704,7 +3704,7 @@ again223:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole226
+	JGE    whole225
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -3720,7 +3720,7 @@ again223:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole226:
+whole225:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X9
@@ -3734,7 +3734,7 @@ whole226:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded227
+	JLE          folded226
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X11
@@ -3748,7 +3748,7 @@ whole226:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded227
+	JLE          folded226
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X13
@@ -3762,7 +3762,7 @@ whole226:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded227
+	JLE          folded226
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X15
@@ -3776,7 +3776,7 @@ whole226:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded227
+	JLE          folded226
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X17
@@ -3790,7 +3790,7 @@ whole226:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded227
+	JLE          folded226
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X19
@@ -3804,7 +3804,7 @@ whole226:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded227
+	JLE          folded226
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X21
@@ -3818,7 +3818,7 @@ whole226:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded227
+	JLE          folded226
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X23
@@ -3832,15 +3832,15 @@ whole226:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded227:
+folded226:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some228
+	JGE  some227
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some228:
+some227:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3900,29 +3900,29 @@ some228:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over238
+	JLE              over237
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over238:
+over237:
 	CMPQ             BX, $0x28
-	JLE              over239
+	JLE              over238
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over239:
+over238:
 	CMPQ             BX, $0x24
-	JLE              over240
+	JLE              over239
 	VFMADD231PS.BCST 40(CX), Y8, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y8, Y1
 
-over240:
+over239:
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some242
+	JGE              some241
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -3944,32 +3944,32 @@ over240:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored244
+	JLE              stored243
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored244
+	JLE              stored243
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored244
+	JLE              stored243
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored244
+	JLE              stored243
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored244
+	JLE              stored243
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored244
+	JLE              stored243
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored244
+	JLE              stored243
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored244:
+stored243:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3978,9 +3978,9 @@ stored244:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again223
+	JGE    again222
 
-some242:
+some241:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4002,31 +4002,31 @@ some242:
 	VMOVUPS X7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some245
+	JGE     some244
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some245:
-	JMP turned192
+some244:
+	JMP turned191
 
-over222:
+over221:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept247
+	JE     kept246
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready248
+	JMP    ready247
 
-kept247:
+kept246:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -4040,8 +4040,8 @@ kept247:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), Y7
 
-ready248:
-again246:
+ready247:
+again245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -4054,7 +4054,7 @@ again246:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole249
+	JGE    whole248
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -4070,7 +4070,7 @@ again246:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole249:
+whole248:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y9
@@ -4084,7 +4084,7 @@ whole249:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded250
+	JLE          folded249
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y11
@@ -4098,7 +4098,7 @@ whole249:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded250
+	JLE          folded249
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y13
@@ -4112,7 +4112,7 @@ whole249:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded250
+	JLE          folded249
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y15
@@ -4126,7 +4126,7 @@ whole249:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded250
+	JLE          folded249
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y17
@@ -4140,7 +4140,7 @@ whole249:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded250
+	JLE          folded249
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y19
@@ -4154,7 +4154,7 @@ whole249:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded250
+	JLE          folded249
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y21
@@ -4168,7 +4168,7 @@ whole249:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded250
+	JLE          folded249
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y23
@@ -4182,15 +4182,15 @@ whole249:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded250:
+folded249:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some251
+	JGE  some250
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some251:
+some250:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4262,53 +4262,53 @@ some251:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over261
+	JLE              over260
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over261:
+over260:
 	CMPQ             BX, $0x38
-	JLE              over262
+	JLE              over261
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over262:
+over261:
 	CMPQ             BX, $0x34
-	JLE              over263
+	JLE              over262
 	VFMADD231PS.BCST 40(CX), Y23, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
 
-over263:
+over262:
 	CMPQ             BX, $0x30
-	JLE              over264
+	JLE              over263
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 
-over264:
+over263:
 	CMPQ             BX, $0x2c
-	JLE              over265
+	JLE              over264
 	VFMADD231PS.BCST 48(CX), Y8, Y0
 	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
 
-over265:
+over264:
 	CMPQ             BX, $0x28
-	JLE              over266
+	JLE              over265
 	VFMADD231PS.BCST 52(CX), Y21, Y0
 	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
 
-over266:
+over265:
 	CMPQ             BX, $0x24
-	JLE              over267
+	JLE              over266
 	VFMADD231PS.BCST 56(CX), Y11, Y0
 	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
 
-over267:
+over266:
 	VFMADD231PS.BCST 60(CX), Y19, Y0
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some269
+	JGE              some268
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4330,32 +4330,32 @@ over267:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored271
+	JLE              stored270
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored271
+	JLE              stored270
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored271
+	JLE              stored270
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored271
+	JLE              stored270
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored271
+	JLE              stored270
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored271
+	JLE              stored270
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored271
+	JLE              stored270
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored271:
+stored270:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4364,9 +4364,9 @@ stored271:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again246
+	JGE    again245
 
-some269:
+some268:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4388,28 +4388,28 @@ some269:
 	VMOVUPS Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some272
+	JGE     some271
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some272:
-	JMP turned192
+some271:
+	JMP turned191
 
-narrower220:
+narrower219:
 	CMPQ BX, $0x08
-	JNE  over273
+	JNE  over272
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept275
+	JE     kept274
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready276
+	JMP    ready275
 
-kept275:
+kept274:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -4420,8 +4420,8 @@ kept275:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y6
 
-ready276:
-again274:
+ready275:
+again273:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -4434,7 +4434,7 @@ again274:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole277
+	JGE    whole276
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -4443,7 +4443,7 @@ again274:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole277:
+whole276:
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y4
@@ -4451,7 +4451,7 @@ whole277:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded278
+	JLE              folded277
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y4
@@ -4459,7 +4459,7 @@ whole277:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded278
+	JLE              folded277
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y4
@@ -4467,7 +4467,7 @@ whole277:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded278
+	JLE              folded277
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y4
@@ -4475,7 +4475,7 @@ whole277:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded278
+	JLE              folded277
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y4
@@ -4483,7 +4483,7 @@ whole277:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded278
+	JLE              folded277
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y4
@@ -4491,7 +4491,7 @@ whole277:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded278
+	JLE              folded277
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y4
@@ -4499,7 +4499,7 @@ whole277:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded278
+	JLE              folded277
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y4
@@ -4507,15 +4507,15 @@ whole277:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded278:
+folded277:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some279
+	JGE  some278
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some279:
+some278:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4562,7 +4562,7 @@ some279:
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some289
+	JGE              some288
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4584,32 +4584,32 @@ some279:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored291
+	JLE              stored290
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored291
+	JLE              stored290
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored291
+	JLE              stored290
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored291
+	JLE              stored290
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored291
+	JLE              stored290
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored291
+	JLE              stored290
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored291
+	JLE              stored290
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored291:
+stored290:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4618,9 +4618,9 @@ stored291:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again274
+	JGE    again273
 
-some289:
+some288:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4636,28 +4636,28 @@ some289:
 	VMOVUPS Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some292
+	JGE     some291
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some292:
-	JMP turned192
+some291:
+	JMP turned191
 
-over273:
+over272:
 	CMPQ BX, $0x04
-	JNE  over293
+	JNE  over292
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept295
+	JE     kept294
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready296
+	JMP    ready295
 
-kept295:
+kept294:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -4668,8 +4668,8 @@ kept295:
 	ADDQ    DX, CX
 	VMOVUPS (CX), X6
 
-ready296:
-again294:
+ready295:
+again293:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -4682,7 +4682,7 @@ again294:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole297
+	JGE    whole296
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -4691,7 +4691,7 @@ again294:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole297:
+whole296:
 	VMOVUPS          (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -4699,7 +4699,7 @@ whole297:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded298
+	JLE              folded297
 	VMOVUPS          (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -4707,7 +4707,7 @@ whole297:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded298
+	JLE              folded297
 	VMOVUPS          (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -4715,7 +4715,7 @@ whole297:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded298
+	JLE              folded297
 	VMOVUPS          (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -4723,7 +4723,7 @@ whole297:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded298
+	JLE              folded297
 	VMOVUPS          (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -4731,7 +4731,7 @@ whole297:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded298
+	JLE              folded297
 	VMOVUPS          (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -4739,7 +4739,7 @@ whole297:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded298
+	JLE              folded297
 	VMOVUPS          (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -4747,7 +4747,7 @@ whole297:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded298
+	JLE              folded297
 	VMOVUPS          (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -4755,15 +4755,15 @@ whole297:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded298:
+folded297:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some299
+	JGE  some298
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some299:
+some298:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4790,7 +4790,7 @@ some299:
 	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some305
+	JGE              some304
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4812,32 +4812,32 @@ some299:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored307
+	JLE              stored306
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored307
+	JLE              stored306
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored307
+	JLE              stored306
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored307
+	JLE              stored306
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored307
+	JLE              stored306
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored307
+	JLE              stored306
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored307
+	JLE              stored306
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored307:
+stored306:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4846,9 +4846,9 @@ stored307:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again294
+	JGE    again293
 
-some305:
+some304:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4864,33 +4864,33 @@ some305:
 	VMOVUPS X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some308
+	JGE     some307
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some308:
-	JMP turned192
+some307:
+	JMP turned191
 
-over293:
+over292:
 	CMPQ   BX, $0x04
-	JLT    over309
+	JLT    over308
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept311
+	JE     kept310
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready312
+	JMP    ready311
 
-kept311:
+kept310:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -4904,8 +4904,8 @@ kept311:
 	VMOVUPS (CX), X6
 	VMOVUPS 16(CX)(BX*1), X7
 
-ready312:
-again310:
+ready311:
+again309:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -4918,7 +4918,7 @@ again310:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole313
+	JGE    whole312
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -4934,7 +4934,7 @@ again310:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole313:
+whole312:
 	VMOVUPS      (CX), X8
 	VADDPS       X8, X2, X2
 	VMOVUPS      16(CX)(BX*1), X9
@@ -4948,7 +4948,7 @@ whole313:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded314
+	JLE          folded313
 	VMOVUPS      (CX), X10
 	VADDPS       X10, X2, X2
 	VMOVUPS      16(CX)(BX*1), X11
@@ -4962,7 +4962,7 @@ whole313:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded314
+	JLE          folded313
 	VMOVUPS      (CX), X12
 	VADDPS       X12, X2, X2
 	VMOVUPS      16(CX)(BX*1), X13
@@ -4976,7 +4976,7 @@ whole313:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded314
+	JLE          folded313
 	VMOVUPS      (CX), X14
 	VADDPS       X14, X2, X2
 	VMOVUPS      16(CX)(BX*1), X15
@@ -4990,7 +4990,7 @@ whole313:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded314
+	JLE          folded313
 	VMOVUPS      (CX), X16
 	VADDPS       X16, X2, X2
 	VMOVUPS      16(CX)(BX*1), X17
@@ -5004,7 +5004,7 @@ whole313:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded314
+	JLE          folded313
 	VMOVUPS      (CX), X18
 	VADDPS       X18, X2, X2
 	VMOVUPS      16(CX)(BX*1), X19
@@ -5018,7 +5018,7 @@ whole313:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded314
+	JLE          folded313
 	VMOVUPS      (CX), X20
 	VADDPS       X20, X2, X2
 	VMOVUPS      16(CX)(BX*1), X21
@@ -5032,7 +5032,7 @@ whole313:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded314
+	JLE          folded313
 	VMOVUPS      (CX), X22
 	VADDPS       X22, X2, X2
 	VMOVUPS      16(CX)(BX*1), X23
@@ -5046,15 +5046,15 @@ whole313:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded314:
+folded313:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some315
+	JGE  some314
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some315:
+some314:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5094,29 +5094,29 @@ some315:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over321
+	JLE              over320
 	VFMADD231PS.BCST 16(CX), Y9, Y0
 	VFMADD231PS.BCST 16(CX)(DX*1), Y9, Y1
 
-over321:
+over320:
 	CMPQ             BX, $0x18
-	JLE              over322
+	JLE              over321
 	VFMADD231PS.BCST 20(CX), Y15, Y0
 	VFMADD231PS.BCST 20(CX)(DX*1), Y15, Y1
 
-over322:
+over321:
 	CMPQ             BX, $0x14
-	JLE              over323
+	JLE              over322
 	VFMADD231PS.BCST 24(CX), Y8, Y0
 	VFMADD231PS.BCST 24(CX)(DX*1), Y8, Y1
 
-over323:
+over322:
 	VFMADD231PS.BCST 28(CX), Y13, Y0
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some325
+	JGE              some324
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5138,32 +5138,32 @@ over323:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored327
+	JLE              stored326
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored327
+	JLE              stored326
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored327
+	JLE              stored326
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored327
+	JLE              stored326
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored327
+	JLE              stored326
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored327
+	JLE              stored326
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored327
+	JLE              stored326
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored327:
+stored326:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5172,9 +5172,9 @@ stored327:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again310
+	JGE    again309
 
-some325:
+some324:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -5196,28 +5196,28 @@ some325:
 	VMOVUPS X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some328
+	JGE     some327
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some328:
-	JMP turned192
+some327:
+	JMP turned191
 
-over309:
+over308:
 	CMPQ BX, $0x02
-	JNE  over329
+	JNE  over328
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept331
+	JE     kept330
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready332
+	JMP    ready331
 
-kept331:
+kept330:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -5228,8 +5228,8 @@ kept331:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready332:
-again330:
+ready331:
+again329:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -5242,7 +5242,7 @@ again330:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole333
+	JGE    whole332
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -5251,7 +5251,7 @@ again330:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole333:
+whole332:
 	VMOVSD           (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -5259,7 +5259,7 @@ whole333:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded334
+	JLE              folded333
 	VMOVSD           (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -5267,7 +5267,7 @@ whole333:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded334
+	JLE              folded333
 	VMOVSD           (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -5275,7 +5275,7 @@ whole333:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded334
+	JLE              folded333
 	VMOVSD           (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -5283,7 +5283,7 @@ whole333:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded334
+	JLE              folded333
 	VMOVSD           (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -5291,7 +5291,7 @@ whole333:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded334
+	JLE              folded333
 	VMOVSD           (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -5299,7 +5299,7 @@ whole333:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded334
+	JLE              folded333
 	VMOVSD           (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -5307,7 +5307,7 @@ whole333:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded334
+	JLE              folded333
 	VMOVSD           (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -5315,15 +5315,15 @@ whole333:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded334:
+folded333:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some335
+	JGE  some334
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some335:
+some334:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5346,7 +5346,7 @@ some335:
 	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some339
+	JGE              some338
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5368,32 +5368,32 @@ some335:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored341
+	JLE              stored340
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored341
+	JLE              stored340
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored341
+	JLE              stored340
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored341
+	JLE              stored340
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored341
+	JLE              stored340
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored341
+	JLE              stored340
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored341
+	JLE              stored340
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored341:
+stored340:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5402,9 +5402,9 @@ stored341:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again330
+	JGE    again329
 
-some339:
+some338:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5420,33 +5420,33 @@ some339:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some342
+	JGE    some341
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some342:
-	JMP turned192
+some341:
+	JMP turned191
 
-over329:
+over328:
 	CMPQ   BX, $0x02
-	JLT    over343
+	JLT    over342
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept345
+	JE     kept344
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready346
+	JMP    ready345
 
-kept345:
+kept344:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -5460,8 +5460,8 @@ kept345:
 	VMOVSD (CX), X6
 	VMOVSD 8(CX)(BX*1), X7
 
-ready346:
-again344:
+ready345:
+again343:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -5474,7 +5474,7 @@ again344:
 	VPXORD Y26, Y26, Y26
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole347
+	JGE    whole346
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
@@ -5490,7 +5490,7 @@ again344:
 	VPXORD Y22, Y22, Y22
 	VPXORD Y23, Y23, Y23
 
-whole347:
+whole346:
 	VMOVSD       (CX), X8
 	VADDPS       X8, X2, X2
 	VMOVSD       8(CX)(BX*1), X9
@@ -5504,7 +5504,7 @@ whole347:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded348
+	JLE          folded347
 	VMOVSD       (CX), X10
 	VADDPS       X10, X2, X2
 	VMOVSD       8(CX)(BX*1), X11
@@ -5518,7 +5518,7 @@ whole347:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded348
+	JLE          folded347
 	VMOVSD       (CX), X12
 	VADDPS       X12, X2, X2
 	VMOVSD       8(CX)(BX*1), X13
@@ -5532,7 +5532,7 @@ whole347:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded348
+	JLE          folded347
 	VMOVSD       (CX), X14
 	VADDPS       X14, X2, X2
 	VMOVSD       8(CX)(BX*1), X15
@@ -5546,7 +5546,7 @@ whole347:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded348
+	JLE          folded347
 	VMOVSD       (CX), X16
 	VADDPS       X16, X2, X2
 	VMOVSD       8(CX)(BX*1), X17
@@ -5560,7 +5560,7 @@ whole347:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded348
+	JLE          folded347
 	VMOVSD       (CX), X18
 	VADDPS       X18, X2, X2
 	VMOVSD       8(CX)(BX*1), X19
@@ -5574,7 +5574,7 @@ whole347:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded348
+	JLE          folded347
 	VMOVSD       (CX), X20
 	VADDPS       X20, X2, X2
 	VMOVSD       8(CX)(BX*1), X21
@@ -5588,7 +5588,7 @@ whole347:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded348
+	JLE          folded347
 	VMOVSD       (CX), X22
 	VADDPS       X22, X2, X2
 	VMOVSD       8(CX)(BX*1), X23
@@ -5602,15 +5602,15 @@ whole347:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded348:
+folded347:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some349
+	JGE  some348
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some349:
+some348:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5646,17 +5646,17 @@ some349:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over353
+	JLE              over352
 	VFMADD231PS.BCST 8(CX), Y9, Y0
 	VFMADD231PS.BCST 8(CX)(DX*1), Y9, Y1
 
-over353:
+over352:
 	VFMADD231PS.BCST 12(CX), Y15, Y0
 	VFMADD231PS.BCST 12(CX)(DX*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some355
+	JGE              some354
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5678,32 +5678,32 @@ over353:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored357
+	JLE              stored356
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored357
+	JLE              stored356
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored357
+	JLE              stored356
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored357
+	JLE              stored356
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored357
+	JLE              stored356
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored357
+	JLE              stored356
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored357
+	JLE              stored356
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored357:
+stored356:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5712,9 +5712,9 @@ stored357:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again344
+	JGE    again343
 
-some355:
+some354:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5736,25 +5736,25 @@ some355:
 	VMOVSD X7, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some358
+	JGE    some357
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some358:
-	JMP turned192
+some357:
+	JMP turned191
 
-over343:
+over342:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept360
+	JE     kept359
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready361
+	JMP    ready360
 
-kept360:
+kept359:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X2
@@ -5765,8 +5765,8 @@ kept360:
 	ADDQ   DX, CX
 	VMOVSS (CX), X6
 
-ready361:
-again359:
+ready360:
+again358:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -5779,7 +5779,7 @@ again359:
 	VPXORD Y18, Y18, Y18
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole362
+	JGE    whole361
 	VPXORD Y9, Y9, Y9
 	VPXORD Y10, Y10, Y10
 	VPXORD Y11, Y11, Y11
@@ -5788,7 +5788,7 @@ again359:
 	VPXORD Y14, Y14, Y14
 	VPXORD Y15, Y15, Y15
 
-whole362:
+whole361:
 	VMOVSS           (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -5796,7 +5796,7 @@ whole362:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded363
+	JLE              folded362
 	VMOVSS           (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -5804,7 +5804,7 @@ whole362:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded363
+	JLE              folded362
 	VMOVSS           (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -5812,7 +5812,7 @@ whole362:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded363
+	JLE              folded362
 	VMOVSS           (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -5820,7 +5820,7 @@ whole362:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded363
+	JLE              folded362
 	VMOVSS           (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -5828,7 +5828,7 @@ whole362:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded363
+	JLE              folded362
 	VMOVSS           (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -5836,7 +5836,7 @@ whole362:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded363
+	JLE              folded362
 	VMOVSS           (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -5844,7 +5844,7 @@ whole362:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded363
+	JLE              folded362
 	VMOVSS           (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -5852,15 +5852,15 @@ whole362:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded363:
+folded362:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some364
+	JGE  some363
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some364:
+some363:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5881,7 +5881,7 @@ some364:
 	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some367
+	JGE              some366
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5903,32 +5903,32 @@ some364:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored369
+	JLE              stored368
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored369
+	JLE              stored368
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored369
+	JLE              stored368
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored369
+	JLE              stored368
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored369
+	JLE              stored368
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored369
+	JLE              stored368
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored369
+	JLE              stored368
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored369:
+stored368:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5937,9 +5937,9 @@ stored369:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again359
+	JGE    again358
 
-some367:
+some366:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5955,13 +5955,13 @@ some367:
 	VMOVSS X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some370
+	JGE    some369
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some370:
-turned192:
+some369:
+turned191:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -5997,32 +5997,32 @@ turned192:
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored372
+	JLE           stored371
 	VMOVSD        X13, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored372
+	JLE           stored371
 	VMOVSD        X11, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored372
+	JLE           stored371
 	VMOVSD        X12, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored372
+	JLE           stored371
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored372
+	JLE           stored371
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored372
+	JLE           stored371
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored372
+	JLE           stored371
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
 
-stored372:
+stored371:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -6031,8 +6031,7 @@ stored372:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block189
-	JMP    end2
+	JGE    block188
 
 end2:
 	VXORPS X15, X15, X15
@@ -6042,29 +6041,29 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other374
+	JNE  other373
 
-block375:
+block374:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk376:
+chunk375:
 	CMPQ BX, $0x10
-	JLT  last377
+	JLT  last376
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept380
+	JE     kept379
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready381
+	JMP    ready380
 
-kept380:
+kept379:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6075,8 +6074,8 @@ kept380:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready381:
-again379:
+ready380:
+again378:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -6089,7 +6088,7 @@ again379:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole382
+	JGE    whole381
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -6105,7 +6104,7 @@ again379:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole382:
+whole381:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6125,7 +6124,7 @@ whole382:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded383
+	JLE          folded382
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6145,7 +6144,7 @@ whole382:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded383
+	JLE          folded382
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6165,7 +6164,7 @@ whole382:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded383
+	JLE          folded382
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6185,7 +6184,7 @@ whole382:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded383
+	JLE          folded382
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6205,7 +6204,7 @@ whole382:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded383
+	JLE          folded382
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6225,7 +6224,7 @@ whole382:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded383
+	JLE          folded382
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6245,7 +6244,7 @@ whole382:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded383
+	JLE          folded382
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6265,15 +6264,15 @@ whole382:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded383:
+folded382:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some384
+	JGE  some383
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some384:
+some383:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6344,20 +6343,20 @@ some384:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some402
+	JGE              some401
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few404
+	JLT              few403
 	CMPQ             SI, $0x04
-	JNE              apart405
+	JNE              apart404
 	VMOVUPS          Y0, (DX)
-	JMP              stored406
+	JMP              stored405
 
-apart405:
+apart404:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6371,10 +6370,10 @@ apart405:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored406:
-	JMP stored403
+stored405:
+	JMP stored402
 
-few404:
+few403:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -6389,33 +6388,33 @@ few404:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored407
+	JLE           stored406
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored407
+	JLE           stored406
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored407
+	JLE           stored406
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored407
+	JLE           stored406
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored407
+	JLE           stored406
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored407
+	JLE           stored406
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored407
+	JLE           stored406
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored407:
-stored403:
+stored406:
+stored402:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -6423,9 +6422,9 @@ stored403:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again379
+	JGE    again378
 
-some402:
+some401:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6442,42 +6441,42 @@ some402:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some408
+	JGE     some407
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some408:
+some407:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk376
-	JMP  turned378
+	JGE  chunk375
+	JMP  turned377
 
-last377:
+last376:
 	CMPQ BX, $0x08
-	JLE  narrower409
+	JLE  narrower408
 	CMPQ BX, $0x10
-	JNE  over410
-	JMP  turned378
+	JNE  over409
+	JMP  turned377
 
-over410:
+over409:
 	CMPQ   BX, $0x0d
-	JGE    over411
+	JGE    over410
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept413
+	JE     kept412
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready414
+	JMP    ready413
 
-kept413:
+kept412:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6488,8 +6487,8 @@ kept413:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready414:
-again412:
+ready413:
+again411:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -6502,7 +6501,7 @@ again412:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole415
+	JGE    whole414
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -6518,7 +6517,7 @@ again412:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole415:
+whole414:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6538,7 +6537,7 @@ whole415:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded416
+	JLE          folded415
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6558,7 +6557,7 @@ whole415:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded416
+	JLE          folded415
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6578,7 +6577,7 @@ whole415:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded416
+	JLE          folded415
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6598,7 +6597,7 @@ whole415:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded416
+	JLE          folded415
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6618,7 +6617,7 @@ whole415:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded416
+	JLE          folded415
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6638,7 +6637,7 @@ whole415:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded416
+	JLE          folded415
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6658,7 +6657,7 @@ whole415:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded416
+	JLE          folded415
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6678,15 +6677,15 @@ whole415:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded416:
+folded415:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some417
+	JGE  some416
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some417:
+some416:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6738,38 +6737,38 @@ some417:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over427
+	JLE              over426
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over427:
+over426:
 	CMPQ             BX, $0x28
-	JLE              over428
+	JLE              over427
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over428:
+over427:
 	CMPQ             BX, $0x24
-	JLE              over429
+	JLE              over428
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over429:
+over428:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some431
+	JGE              some430
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few433
+	JLT              few432
 	CMPQ             SI, $0x04
-	JNE              apart434
+	JNE              apart433
 	VMOVUPS          Y0, (DX)
-	JMP              stored435
+	JMP              stored434
 
-apart434:
+apart433:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6783,10 +6782,10 @@ apart434:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored435:
-	JMP stored432
+stored434:
+	JMP stored431
 
-few433:
+few432:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -6801,33 +6800,33 @@ few433:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored436
+	JLE           stored435
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored436
+	JLE           stored435
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored436
+	JLE           stored435
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored436
+	JLE           stored435
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored436
+	JLE           stored435
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored436
+	JLE           stored435
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored436
+	JLE           stored435
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored436:
-stored432:
+stored435:
+stored431:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -6835,9 +6834,9 @@ stored432:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again412
+	JGE    again411
 
-some431:
+some430:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6854,29 +6853,29 @@ some431:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some437
+	JGE     some436
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some437:
-	JMP turned378
+some436:
+	JMP turned377
 
-over411:
+over410:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept439
+	JE     kept438
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready440
+	JMP    ready439
 
-kept439:
+kept438:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6887,8 +6886,8 @@ kept439:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready440:
-again438:
+ready439:
+again437:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -6901,7 +6900,7 @@ again438:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole441
+	JGE    whole440
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -6917,7 +6916,7 @@ again438:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole441:
+whole440:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6937,7 +6936,7 @@ whole441:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded442
+	JLE          folded441
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6957,7 +6956,7 @@ whole441:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded442
+	JLE          folded441
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6977,7 +6976,7 @@ whole441:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded442
+	JLE          folded441
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -6997,7 +6996,7 @@ whole441:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded442
+	JLE          folded441
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7017,7 +7016,7 @@ whole441:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded442
+	JLE          folded441
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7037,7 +7036,7 @@ whole441:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded442
+	JLE          folded441
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7057,7 +7056,7 @@ whole441:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded442
+	JLE          folded441
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VCMPPS       $0x06, Y23, Y21, K2
@@ -7077,15 +7076,15 @@ whole441:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded442:
+folded441:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some443
+	JGE  some442
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some443:
+some442:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7149,58 +7148,58 @@ some443:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over453
+	JLE              over452
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over453:
+over452:
 	CMPQ             BX, $0x38
-	JLE              over454
+	JLE              over453
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over454:
+over453:
 	CMPQ             BX, $0x34
-	JLE              over455
+	JLE              over454
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over455:
+over454:
 	CMPQ             BX, $0x30
-	JLE              over456
+	JLE              over455
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over456:
+over455:
 	CMPQ             BX, $0x2c
-	JLE              over457
+	JLE              over456
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over457:
+over456:
 	CMPQ             BX, $0x28
-	JLE              over458
+	JLE              over457
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over458:
+over457:
 	CMPQ             BX, $0x24
-	JLE              over459
+	JLE              over458
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over459:
+over458:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some461
+	JGE              some460
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few463
+	JLT              few462
 	CMPQ             SI, $0x04
-	JNE              apart464
+	JNE              apart463
 	VMOVUPS          Y0, (DX)
-	JMP              stored465
+	JMP              stored464
 
-apart464:
+apart463:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7214,10 +7213,10 @@ apart464:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored465:
-	JMP stored462
+stored464:
+	JMP stored461
 
-few463:
+few462:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7232,33 +7231,33 @@ few463:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored466
+	JLE           stored465
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored466
+	JLE           stored465
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored466
+	JLE           stored465
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored466
+	JLE           stored465
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored466
+	JLE           stored465
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored466
+	JLE           stored465
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored466
+	JLE           stored465
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored466:
-stored462:
+stored465:
+stored461:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7266,9 +7265,9 @@ stored462:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again438
+	JGE    again437
 
-some461:
+some460:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7285,27 +7284,27 @@ some461:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some467
+	JGE     some466
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some467:
-	JMP turned378
+some466:
+	JMP turned377
 
-narrower409:
+narrower408:
 	CMPQ BX, $0x08
-	JNE  over468
+	JNE  over467
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept470
+	JE     kept469
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready471
+	JMP    ready470
 
-kept470:
+kept469:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -7314,8 +7313,8 @@ kept470:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready471:
-again469:
+ready470:
+again468:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -7328,7 +7327,7 @@ again469:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole472
+	JGE    whole471
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -7337,7 +7336,7 @@ again469:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole472:
+whole471:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7349,7 +7348,7 @@ whole472:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded473
+	JLE              folded472
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7361,7 +7360,7 @@ whole472:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded473
+	JLE              folded472
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7373,7 +7372,7 @@ whole472:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded473
+	JLE              folded472
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7385,7 +7384,7 @@ whole472:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded473
+	JLE              folded472
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7397,7 +7396,7 @@ whole472:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded473
+	JLE              folded472
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7409,7 +7408,7 @@ whole472:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded473
+	JLE              folded472
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7421,7 +7420,7 @@ whole472:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded473
+	JLE              folded472
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y13
 	VCMPPS           $0x06, Y15, Y13, K2
@@ -7433,15 +7432,15 @@ whole472:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded473:
+folded472:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some474
+	JGE  some473
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some474:
+some473:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7480,20 +7479,20 @@ some474:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some484
+	JGE              some483
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few486
+	JLT              few485
 	CMPQ             SI, $0x04
-	JNE              apart487
+	JNE              apart486
 	VMOVUPS          Y0, (DX)
-	JMP              stored488
+	JMP              stored487
 
-apart487:
+apart486:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7507,10 +7506,10 @@ apart487:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored488:
-	JMP stored485
+stored487:
+	JMP stored484
 
-few486:
+few485:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7525,33 +7524,33 @@ few486:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored489
+	JLE           stored488
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored489
+	JLE           stored488
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored489
+	JLE           stored488
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored489
+	JLE           stored488
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored489
+	JLE           stored488
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored489
+	JLE           stored488
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored489
+	JLE           stored488
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored489:
-stored485:
+stored488:
+stored484:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7559,9 +7558,9 @@ stored485:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again469
+	JGE    again468
 
-some484:
+some483:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7574,27 +7573,27 @@ some484:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some490
+	JGE     some489
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some490:
-	JMP turned378
+some489:
+	JMP turned377
 
-over468:
+over467:
 	CMPQ BX, $0x04
-	JNE  over491
+	JNE  over490
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept493
+	JE     kept492
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready494
+	JMP    ready493
 
-kept493:
+kept492:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7603,8 +7602,8 @@ kept493:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready494:
-again492:
+ready493:
+again491:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -7617,7 +7616,7 @@ again492:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole495
+	JGE    whole494
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -7626,7 +7625,7 @@ again492:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole495:
+whole494:
 	VMOVUPS          (CX), X5
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7638,7 +7637,7 @@ whole495:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded496
+	JLE              folded495
 	VMOVUPS          (CX), X6
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7650,7 +7649,7 @@ whole495:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded496
+	JLE              folded495
 	VMOVUPS          (CX), X7
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7662,7 +7661,7 @@ whole495:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded496
+	JLE              folded495
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7674,7 +7673,7 @@ whole495:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded496
+	JLE              folded495
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7686,7 +7685,7 @@ whole495:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded496
+	JLE              folded495
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7698,7 +7697,7 @@ whole495:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded496
+	JLE              folded495
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7710,7 +7709,7 @@ whole495:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded496
+	JLE              folded495
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -7722,15 +7721,15 @@ whole495:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded496:
+folded495:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some497
+	JGE  some496
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some497:
+some496:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7753,20 +7752,20 @@ some497:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some503
+	JGE              some502
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few505
+	JLT              few504
 	CMPQ             SI, $0x04
-	JNE              apart506
+	JNE              apart505
 	VMOVUPS          Y0, (DX)
-	JMP              stored507
+	JMP              stored506
 
-apart506:
+apart505:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7780,10 +7779,10 @@ apart506:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored507:
-	JMP stored504
+stored506:
+	JMP stored503
 
-few505:
+few504:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7798,33 +7797,33 @@ few505:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored508
+	JLE           stored507
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored508
+	JLE           stored507
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored508
+	JLE           stored507
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored508
+	JLE           stored507
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored508
+	JLE           stored507
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored508
+	JLE           stored507
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored508
+	JLE           stored507
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored508:
-stored504:
+stored507:
+stored503:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7832,9 +7831,9 @@ stored504:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again492
+	JGE    again491
 
-some503:
+some502:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7847,31 +7846,31 @@ some503:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some509
+	JGE     some508
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some509:
-	JMP turned378
+some508:
+	JMP turned377
 
-over491:
+over490:
 	CMPQ   BX, $0x04
-	JLT    over510
+	JLT    over509
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept512
+	JE     kept511
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready513
+	JMP    ready512
 
-kept512:
+kept511:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7882,8 +7881,8 @@ kept512:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready513:
-again511:
+ready512:
+again510:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -7896,7 +7895,7 @@ again511:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole514
+	JGE    whole513
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -7912,7 +7911,7 @@ again511:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole514:
+whole513:
 	VMOVUPS      (CX), X5
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7932,7 +7931,7 @@ whole514:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded515
+	JLE          folded514
 	VMOVUPS      (CX), X7
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7952,7 +7951,7 @@ whole514:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded515
+	JLE          folded514
 	VMOVUPS      (CX), X9
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7972,7 +7971,7 @@ whole514:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded515
+	JLE          folded514
 	VMOVUPS      (CX), X11
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -7992,7 +7991,7 @@ whole514:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded515
+	JLE          folded514
 	VMOVUPS      (CX), X13
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8012,7 +8011,7 @@ whole514:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded515
+	JLE          folded514
 	VMOVUPS      (CX), X15
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8032,7 +8031,7 @@ whole514:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded515
+	JLE          folded514
 	VMOVUPS      (CX), X17
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8052,7 +8051,7 @@ whole514:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded515
+	JLE          folded514
 	VMOVUPS      (CX), X19
 	VMOVUPS      (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8072,15 +8071,15 @@ whole514:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded515:
+folded514:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some516
+	JGE  some515
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some516:
+some515:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8116,38 +8115,38 @@ some516:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over522
+	JLE              over521
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over522:
+over521:
 	CMPQ             BX, $0x18
-	JLE              over523
+	JLE              over522
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over523:
+over522:
 	CMPQ             BX, $0x14
-	JLE              over524
+	JLE              over523
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over524:
+over523:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some526
+	JGE              some525
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few528
+	JLT              few527
 	CMPQ             SI, $0x04
-	JNE              apart529
+	JNE              apart528
 	VMOVUPS          Y0, (DX)
-	JMP              stored530
+	JMP              stored529
 
-apart529:
+apart528:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8161,10 +8160,10 @@ apart529:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored530:
-	JMP stored527
+stored529:
+	JMP stored526
 
-few528:
+few527:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8179,33 +8178,33 @@ few528:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored531
+	JLE           stored530
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored531
+	JLE           stored530
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored531
+	JLE           stored530
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored531
+	JLE           stored530
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored531
+	JLE           stored530
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored531
+	JLE           stored530
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored531
+	JLE           stored530
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored531:
-stored527:
+stored530:
+stored526:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8213,9 +8212,9 @@ stored527:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again511
+	JGE    again510
 
-some526:
+some525:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8232,27 +8231,27 @@ some526:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some532
+	JGE     some531
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some532:
-	JMP turned378
+some531:
+	JMP turned377
 
-over510:
+over509:
 	CMPQ BX, $0x02
-	JNE  over533
+	JNE  over532
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept535
+	JE     kept534
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready536
+	JMP    ready535
 
-kept535:
+kept534:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8261,8 +8260,8 @@ kept535:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready536:
-again534:
+ready535:
+again533:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8275,7 +8274,7 @@ again534:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole537
+	JGE    whole536
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -8284,7 +8283,7 @@ again534:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole537:
+whole536:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8296,7 +8295,7 @@ whole537:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded538
+	JLE              folded537
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8308,7 +8307,7 @@ whole537:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded538
+	JLE              folded537
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8320,7 +8319,7 @@ whole537:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded538
+	JLE              folded537
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8332,7 +8331,7 @@ whole537:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded538
+	JLE              folded537
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8344,7 +8343,7 @@ whole537:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded538
+	JLE              folded537
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8356,7 +8355,7 @@ whole537:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded538
+	JLE              folded537
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8368,7 +8367,7 @@ whole537:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded538
+	JLE              folded537
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8380,15 +8379,15 @@ whole537:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded538:
+folded537:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some539
+	JGE  some538
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some539:
+some538:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8409,20 +8408,20 @@ some539:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some543
+	JGE              some542
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few545
+	JLT              few544
 	CMPQ             SI, $0x04
-	JNE              apart546
+	JNE              apart545
 	VMOVUPS          Y0, (DX)
-	JMP              stored547
+	JMP              stored546
 
-apart546:
+apart545:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8436,10 +8435,10 @@ apart546:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored547:
-	JMP stored544
+stored546:
+	JMP stored543
 
-few545:
+few544:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8454,33 +8453,33 @@ few545:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored548
+	JLE           stored547
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored548
+	JLE           stored547
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored548
+	JLE           stored547
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored548
+	JLE           stored547
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored548
+	JLE           stored547
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored548
+	JLE           stored547
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored548
+	JLE           stored547
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored548:
-stored544:
+stored547:
+stored543:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8488,9 +8487,9 @@ stored544:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again534
+	JGE    again533
 
-some543:
+some542:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8503,31 +8502,31 @@ some543:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some549
+	JGE    some548
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some549:
-	JMP turned378
+some548:
+	JMP turned377
 
-over533:
+over532:
 	CMPQ   BX, $0x02
-	JLT    over550
+	JLT    over549
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept552
+	JE     kept551
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready553
+	JMP    ready552
 
-kept552:
+kept551:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8538,8 +8537,8 @@ kept552:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready553:
-again551:
+ready552:
+again550:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8552,7 +8551,7 @@ again551:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole554
+	JGE    whole553
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -8568,7 +8567,7 @@ again551:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole554:
+whole553:
 	VMOVSD       (CX), X5
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8588,7 +8587,7 @@ whole554:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded555
+	JLE          folded554
 	VMOVSD       (CX), X7
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8608,7 +8607,7 @@ whole554:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded555
+	JLE          folded554
 	VMOVSD       (CX), X9
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8628,7 +8627,7 @@ whole554:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded555
+	JLE          folded554
 	VMOVSD       (CX), X11
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8648,7 +8647,7 @@ whole554:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded555
+	JLE          folded554
 	VMOVSD       (CX), X13
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8668,7 +8667,7 @@ whole554:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded555
+	JLE          folded554
 	VMOVSD       (CX), X15
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8688,7 +8687,7 @@ whole554:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded555
+	JLE          folded554
 	VMOVSD       (CX), X17
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8708,7 +8707,7 @@ whole554:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded555
+	JLE          folded554
 	VMOVSD       (CX), X19
 	VMOVSD       (SI), X21
 	VCMPPS       $0x06, X23, X21, K2
@@ -8728,15 +8727,15 @@ whole554:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded555:
+folded554:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some556
+	JGE  some555
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some556:
+some555:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8770,28 +8769,28 @@ some556:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over560
+	JLE              over559
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over560:
+over559:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some562
+	JGE              some561
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few564
+	JLT              few563
 	CMPQ             SI, $0x04
-	JNE              apart565
+	JNE              apart564
 	VMOVUPS          Y0, (DX)
-	JMP              stored566
+	JMP              stored565
 
-apart565:
+apart564:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8805,10 +8804,10 @@ apart565:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored566:
-	JMP stored563
+stored565:
+	JMP stored562
 
-few564:
+few563:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8823,33 +8822,33 @@ few564:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored567
+	JLE           stored566
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored567
+	JLE           stored566
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored567
+	JLE           stored566
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored567
+	JLE           stored566
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored567
+	JLE           stored566
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored567
+	JLE           stored566
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored567
+	JLE           stored566
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored567:
-stored563:
+stored566:
+stored562:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8857,9 +8856,9 @@ stored563:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again551
+	JGE    again550
 
-some562:
+some561:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8876,24 +8875,24 @@ some562:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some568
+	JGE    some567
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some568:
-	JMP turned378
+some567:
+	JMP turned377
 
-over550:
+over549:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept570
+	JE     kept569
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready571
+	JMP    ready570
 
-kept570:
+kept569:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -8902,8 +8901,8 @@ kept570:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready571:
-again569:
+ready570:
+again568:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -8916,7 +8915,7 @@ again569:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole572
+	JGE    whole571
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -8925,7 +8924,7 @@ again569:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole572:
+whole571:
 	VMOVSS           (CX), X5
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8937,7 +8936,7 @@ whole572:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded573
+	JLE              folded572
 	VMOVSS           (CX), X6
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8949,7 +8948,7 @@ whole572:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded573
+	JLE              folded572
 	VMOVSS           (CX), X7
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8961,7 +8960,7 @@ whole572:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded573
+	JLE              folded572
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8973,7 +8972,7 @@ whole572:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded573
+	JLE              folded572
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8985,7 +8984,7 @@ whole572:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded573
+	JLE              folded572
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -8997,7 +8996,7 @@ whole572:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded573
+	JLE              folded572
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -9009,7 +9008,7 @@ whole572:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded573
+	JLE              folded572
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X13
 	VCMPPS           $0x06, X15, X13, K2
@@ -9021,15 +9020,15 @@ whole572:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded573:
+folded572:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some574
+	JGE  some573
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some574:
+some573:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9049,20 +9048,20 @@ some574:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some577
+	JGE              some576
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few579
+	JLT              few578
 	CMPQ             SI, $0x04
-	JNE              apart580
+	JNE              apart579
 	VMOVUPS          Y0, (DX)
-	JMP              stored581
+	JMP              stored580
 
-apart580:
+apart579:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9076,10 +9075,10 @@ apart580:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored581:
-	JMP stored578
+stored580:
+	JMP stored577
 
-few579:
+few578:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9094,33 +9093,33 @@ few579:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored582
+	JLE           stored581
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored582
+	JLE           stored581
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored582
+	JLE           stored581
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored582
+	JLE           stored581
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored582
+	JLE           stored581
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored582
+	JLE           stored581
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored582
+	JLE           stored581
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored582:
-stored578:
+stored581:
+stored577:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9128,9 +9127,9 @@ stored578:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again569
+	JGE    again568
 
-some577:
+some576:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -9143,13 +9142,13 @@ some577:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some583
+	JGE    some582
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some583:
-turned378:
+some582:
+turned377:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -9170,13 +9169,13 @@ turned378:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few585
+	JLT     few584
 	CMPQ    SI, $0x04
-	JNE     apart586
+	JNE     apart585
 	VMOVUPS Y0, (DX)
-	JMP     stored587
+	JMP     stored586
 
-apart586:
+apart585:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9190,10 +9189,10 @@ apart586:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored587:
-	JMP stored584
+stored586:
+	JMP stored583
 
-few585:
+few584:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9208,33 +9207,33 @@ few585:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored588
+	JLE           stored587
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored588
+	JLE           stored587
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored588
+	JLE           stored587
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored588
+	JLE           stored587
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored588
+	JLE           stored587
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored588
+	JLE           stored587
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored588
+	JLE           stored587
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored588:
-stored584:
+stored587:
+stored583:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9242,31 +9241,31 @@ stored584:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block375
-	JMP    end373
+	JGE    block374
+	JMP    end372
 
-other374:
-block590:
+other373:
+block588:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk591:
+chunk589:
 	CMPQ BX, $0x10
-	JLT  last592
+	JLT  last590
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept595
+	JE     kept593
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready596
+	JMP    ready594
 
-kept595:
+kept593:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9277,8 +9276,8 @@ kept595:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready596:
-again594:
+ready594:
+again592:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9291,7 +9290,7 @@ again594:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole597
+	JGE    whole595
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -9307,7 +9306,7 @@ again594:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole597:
+whole595:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX), Y6
@@ -9318,7 +9317,7 @@ whole597:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded598
+	JLE          folded596
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX), Y8
@@ -9329,7 +9328,7 @@ whole597:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded598
+	JLE          folded596
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX), Y10
@@ -9340,7 +9339,7 @@ whole597:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded598
+	JLE          folded596
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX), Y12
@@ -9351,7 +9350,7 @@ whole597:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded598
+	JLE          folded596
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX), Y14
@@ -9362,7 +9361,7 @@ whole597:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded598
+	JLE          folded596
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX), Y16
@@ -9373,7 +9372,7 @@ whole597:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded598
+	JLE          folded596
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX), Y18
@@ -9384,7 +9383,7 @@ whole597:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded598
+	JLE          folded596
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX), Y20
@@ -9395,15 +9394,15 @@ whole597:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded598:
+folded596:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some599
+	JGE  some597
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some599:
+some597:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9474,20 +9473,20 @@ some599:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some617
+	JGE              some615
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few619
+	JLT              few617
 	CMPQ             SI, $0x04
-	JNE              apart620
+	JNE              apart618
 	VMOVUPS          Y0, (DX)
-	JMP              stored621
+	JMP              stored619
 
-apart620:
+apart618:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9501,10 +9500,10 @@ apart620:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored621:
-	JMP stored618
+stored619:
+	JMP stored616
 
-few619:
+few617:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9519,33 +9518,33 @@ few619:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored622
+	JLE           stored620
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored622
+	JLE           stored620
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored622
+	JLE           stored620
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored622
+	JLE           stored620
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored622
+	JLE           stored620
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored622
+	JLE           stored620
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored622
+	JLE           stored620
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored622:
-stored618:
+stored620:
+stored616:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9553,9 +9552,9 @@ stored618:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again594
+	JGE    again592
 
-some617:
+some615:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9572,42 +9571,42 @@ some617:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some623
+	JGE     some621
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some623:
+some621:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk591
-	JMP  turned593
+	JGE  chunk589
+	JMP  turned591
 
-last592:
+last590:
 	CMPQ BX, $0x08
-	JLE  narrower624
+	JLE  narrower622
 	CMPQ BX, $0x10
-	JNE  over625
-	JMP  turned593
+	JNE  over623
+	JMP  turned591
 
-over625:
+over623:
 	CMPQ   BX, $0x0d
-	JGE    over626
+	JGE    over624
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept628
+	JE     kept626
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready629
+	JMP    ready627
 
-kept628:
+kept626:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9618,8 +9617,8 @@ kept628:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready629:
-again627:
+ready627:
+again625:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9632,7 +9631,7 @@ again627:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole630
+	JGE    whole628
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -9648,7 +9647,7 @@ again627:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole630:
+whole628:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X6
@@ -9659,7 +9658,7 @@ whole630:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded631
+	JLE          folded629
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X8
@@ -9670,7 +9669,7 @@ whole630:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded631
+	JLE          folded629
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X10
@@ -9681,7 +9680,7 @@ whole630:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded631
+	JLE          folded629
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X12
@@ -9692,7 +9691,7 @@ whole630:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded631
+	JLE          folded629
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X14
@@ -9703,7 +9702,7 @@ whole630:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded631
+	JLE          folded629
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X16
@@ -9714,7 +9713,7 @@ whole630:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded631
+	JLE          folded629
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X18
@@ -9725,7 +9724,7 @@ whole630:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded631
+	JLE          folded629
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X20
@@ -9736,15 +9735,15 @@ whole630:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded631:
+folded629:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some632
+	JGE  some630
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some632:
+some630:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9796,38 +9795,38 @@ some632:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over642
+	JLE              over640
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over642:
+over640:
 	CMPQ             BX, $0x28
-	JLE              over643
+	JLE              over641
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over643:
+over641:
 	CMPQ             BX, $0x24
-	JLE              over644
+	JLE              over642
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over644:
+over642:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some646
+	JGE              some644
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few648
+	JLT              few646
 	CMPQ             SI, $0x04
-	JNE              apart649
+	JNE              apart647
 	VMOVUPS          Y0, (DX)
-	JMP              stored650
+	JMP              stored648
 
-apart649:
+apart647:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9841,10 +9840,10 @@ apart649:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored650:
-	JMP stored647
+stored648:
+	JMP stored645
 
-few648:
+few646:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9859,33 +9858,33 @@ few648:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored651
+	JLE           stored649
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored651
+	JLE           stored649
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored651
+	JLE           stored649
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored651
+	JLE           stored649
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored651
+	JLE           stored649
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored651
+	JLE           stored649
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored651
+	JLE           stored649
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored651:
-stored647:
+stored649:
+stored645:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9893,9 +9892,9 @@ stored647:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again627
+	JGE    again625
 
-some646:
+some644:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9912,29 +9911,29 @@ some646:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some652
+	JGE     some650
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some652:
-	JMP turned593
+some650:
+	JMP turned591
 
-over626:
+over624:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept654
+	JE     kept652
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready655
+	JMP    ready653
 
-kept654:
+kept652:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9945,8 +9944,8 @@ kept654:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready655:
-again653:
+ready653:
+again651:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -9959,7 +9958,7 @@ again653:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole656
+	JGE    whole654
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -9975,7 +9974,7 @@ again653:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole656:
+whole654:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y6
@@ -9986,7 +9985,7 @@ whole656:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded657
+	JLE          folded655
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y8
@@ -9997,7 +9996,7 @@ whole656:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded657
+	JLE          folded655
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y10
@@ -10008,7 +10007,7 @@ whole656:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded657
+	JLE          folded655
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y12
@@ -10019,7 +10018,7 @@ whole656:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded657
+	JLE          folded655
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y14
@@ -10030,7 +10029,7 @@ whole656:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded657
+	JLE          folded655
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y16
@@ -10041,7 +10040,7 @@ whole656:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded657
+	JLE          folded655
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y18
@@ -10052,7 +10051,7 @@ whole656:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded657
+	JLE          folded655
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y20
@@ -10063,15 +10062,15 @@ whole656:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded657:
+folded655:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some658
+	JGE  some656
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some658:
+some656:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10135,58 +10134,58 @@ some658:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over668
+	JLE              over666
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over668:
+over666:
 	CMPQ             BX, $0x38
-	JLE              over669
+	JLE              over667
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over669:
+over667:
 	CMPQ             BX, $0x34
-	JLE              over670
+	JLE              over668
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over670:
+over668:
 	CMPQ             BX, $0x30
-	JLE              over671
+	JLE              over669
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over671:
+over669:
 	CMPQ             BX, $0x2c
-	JLE              over672
+	JLE              over670
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over672:
+over670:
 	CMPQ             BX, $0x28
-	JLE              over673
+	JLE              over671
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over673:
+over671:
 	CMPQ             BX, $0x24
-	JLE              over674
+	JLE              over672
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over674:
+over672:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some676
+	JGE              some674
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few678
+	JLT              few676
 	CMPQ             SI, $0x04
-	JNE              apart679
+	JNE              apart677
 	VMOVUPS          Y0, (DX)
-	JMP              stored680
+	JMP              stored678
 
-apart679:
+apart677:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10200,10 +10199,10 @@ apart679:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored680:
-	JMP stored677
+stored678:
+	JMP stored675
 
-few678:
+few676:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10218,33 +10217,33 @@ few678:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored681
+	JLE           stored679
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored681
+	JLE           stored679
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored681
+	JLE           stored679
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored681
+	JLE           stored679
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored681
+	JLE           stored679
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored681
+	JLE           stored679
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored681
+	JLE           stored679
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored681:
-stored677:
+stored679:
+stored675:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10252,9 +10251,9 @@ stored677:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again653
+	JGE    again651
 
-some676:
+some674:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10271,27 +10270,27 @@ some676:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some682
+	JGE     some680
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some682:
-	JMP turned593
+some680:
+	JMP turned591
 
-narrower624:
+narrower622:
 	CMPQ BX, $0x08
-	JNE  over683
+	JNE  over681
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept685
+	JE     kept683
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready686
+	JMP    ready684
 
-kept685:
+kept683:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -10300,8 +10299,8 @@ kept685:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready686:
-again684:
+ready684:
+again682:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -10314,7 +10313,7 @@ again684:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole687
+	JGE    whole685
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -10323,71 +10322,71 @@ again684:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole687:
+whole685:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded688
+	JLE              folded686
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded688
+	JLE              folded686
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded688
+	JLE              folded686
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded688
+	JLE              folded686
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded688
+	JLE              folded686
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded688
+	JLE              folded686
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded688
+	JLE              folded686
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded688:
+folded686:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some689
+	JGE  some687
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some689:
+some687:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10426,20 +10425,20 @@ some689:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some699
+	JGE              some697
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few701
+	JLT              few699
 	CMPQ             SI, $0x04
-	JNE              apart702
+	JNE              apart700
 	VMOVUPS          Y0, (DX)
-	JMP              stored703
+	JMP              stored701
 
-apart702:
+apart700:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10453,10 +10452,10 @@ apart702:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored703:
-	JMP stored700
+stored701:
+	JMP stored698
 
-few701:
+few699:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10471,33 +10470,33 @@ few701:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored704
+	JLE           stored702
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored704
+	JLE           stored702
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored704
+	JLE           stored702
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored704
+	JLE           stored702
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored704
+	JLE           stored702
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored704
+	JLE           stored702
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored704
+	JLE           stored702
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored704:
-stored700:
+stored702:
+stored698:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10505,9 +10504,9 @@ stored700:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again684
+	JGE    again682
 
-some699:
+some697:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10520,27 +10519,27 @@ some699:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some705
+	JGE     some703
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some705:
-	JMP turned593
+some703:
+	JMP turned591
 
-over683:
+over681:
 	CMPQ BX, $0x04
-	JNE  over706
+	JNE  over704
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept708
+	JE     kept706
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready709
+	JMP    ready707
 
-kept708:
+kept706:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10549,8 +10548,8 @@ kept708:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready709:
-again707:
+ready707:
+again705:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -10563,7 +10562,7 @@ again707:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole710
+	JGE    whole708
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -10572,71 +10571,71 @@ again707:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole710:
+whole708:
 	VMOVUPS          (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded711
+	JLE              folded709
 	VMOVUPS          (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded711
+	JLE              folded709
 	VMOVUPS          (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded711
+	JLE              folded709
 	VMOVUPS          (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded711
+	JLE              folded709
 	VMOVUPS          (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded711
+	JLE              folded709
 	VMOVUPS          (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded711
+	JLE              folded709
 	VMOVUPS          (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded711
+	JLE              folded709
 	VMOVUPS          (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded711:
+folded709:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some712
+	JGE  some710
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some712:
+some710:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10659,20 +10658,20 @@ some712:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some718
+	JGE              some716
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few720
+	JLT              few718
 	CMPQ             SI, $0x04
-	JNE              apart721
+	JNE              apart719
 	VMOVUPS          Y0, (DX)
-	JMP              stored722
+	JMP              stored720
 
-apart721:
+apart719:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10686,10 +10685,10 @@ apart721:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored722:
-	JMP stored719
+stored720:
+	JMP stored717
 
-few720:
+few718:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10704,33 +10703,33 @@ few720:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored723
+	JLE           stored721
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored723
+	JLE           stored721
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored723
+	JLE           stored721
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored723
+	JLE           stored721
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored723
+	JLE           stored721
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored723
+	JLE           stored721
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored723
+	JLE           stored721
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored723:
-stored719:
+stored721:
+stored717:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10738,9 +10737,9 @@ stored719:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again707
+	JGE    again705
 
-some718:
+some716:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10753,31 +10752,31 @@ some718:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some724
+	JGE     some722
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some724:
-	JMP turned593
+some722:
+	JMP turned591
 
-over706:
+over704:
 	CMPQ   BX, $0x04
-	JLT    over725
+	JLT    over723
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept727
+	JE     kept725
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready728
+	JMP    ready726
 
-kept727:
+kept725:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10788,8 +10787,8 @@ kept727:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready728:
-again726:
+ready726:
+again724:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -10802,7 +10801,7 @@ again726:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole729
+	JGE    whole727
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -10818,7 +10817,7 @@ again726:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole729:
+whole727:
 	VMOVUPS      (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(CX)(BX*1), X6
@@ -10829,7 +10828,7 @@ whole729:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded730
+	JLE          folded728
 	VMOVUPS      (CX), X7
 	VADDPS       X7, X1, X1
 	VMOVUPS      16(CX)(BX*1), X8
@@ -10840,7 +10839,7 @@ whole729:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded730
+	JLE          folded728
 	VMOVUPS      (CX), X9
 	VADDPS       X9, X1, X1
 	VMOVUPS      16(CX)(BX*1), X10
@@ -10851,7 +10850,7 @@ whole729:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded730
+	JLE          folded728
 	VMOVUPS      (CX), X11
 	VADDPS       X11, X1, X1
 	VMOVUPS      16(CX)(BX*1), X12
@@ -10862,7 +10861,7 @@ whole729:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded730
+	JLE          folded728
 	VMOVUPS      (CX), X13
 	VADDPS       X13, X1, X1
 	VMOVUPS      16(CX)(BX*1), X14
@@ -10873,7 +10872,7 @@ whole729:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded730
+	JLE          folded728
 	VMOVUPS      (CX), X15
 	VADDPS       X15, X1, X1
 	VMOVUPS      16(CX)(BX*1), X16
@@ -10884,7 +10883,7 @@ whole729:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded730
+	JLE          folded728
 	VMOVUPS      (CX), X17
 	VADDPS       X17, X1, X1
 	VMOVUPS      16(CX)(BX*1), X18
@@ -10895,7 +10894,7 @@ whole729:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded730
+	JLE          folded728
 	VMOVUPS      (CX), X19
 	VADDPS       X19, X1, X1
 	VMOVUPS      16(CX)(BX*1), X20
@@ -10906,15 +10905,15 @@ whole729:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded730:
+folded728:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some731
+	JGE  some729
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some731:
+some729:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10950,38 +10949,38 @@ some731:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over737
+	JLE              over735
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over737:
+over735:
 	CMPQ             BX, $0x18
-	JLE              over738
+	JLE              over736
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over738:
+over736:
 	CMPQ             BX, $0x14
-	JLE              over739
+	JLE              over737
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over739:
+over737:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some741
+	JGE              some739
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few743
+	JLT              few741
 	CMPQ             SI, $0x04
-	JNE              apart744
+	JNE              apart742
 	VMOVUPS          Y0, (DX)
-	JMP              stored745
+	JMP              stored743
 
-apart744:
+apart742:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10995,10 +10994,10 @@ apart744:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored745:
-	JMP stored742
+stored743:
+	JMP stored740
 
-few743:
+few741:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11013,33 +11012,33 @@ few743:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored746
+	JLE           stored744
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored746
+	JLE           stored744
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored746
+	JLE           stored744
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored746
+	JLE           stored744
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored746
+	JLE           stored744
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored746
+	JLE           stored744
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored746
+	JLE           stored744
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored746:
-stored742:
+stored744:
+stored740:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11047,9 +11046,9 @@ stored742:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again726
+	JGE    again724
 
-some741:
+some739:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -11066,27 +11065,27 @@ some741:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some747
+	JGE     some745
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some747:
-	JMP turned593
+some745:
+	JMP turned591
 
-over725:
+over723:
 	CMPQ BX, $0x02
-	JNE  over748
+	JNE  over746
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept750
+	JE     kept748
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready751
+	JMP    ready749
 
-kept750:
+kept748:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -11095,8 +11094,8 @@ kept750:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready751:
-again749:
+ready749:
+again747:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -11109,7 +11108,7 @@ again749:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole752
+	JGE    whole750
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -11118,71 +11117,71 @@ again749:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole752:
+whole750:
 	VMOVSD           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded753
+	JLE              folded751
 	VMOVSD           (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded753
+	JLE              folded751
 	VMOVSD           (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded753
+	JLE              folded751
 	VMOVSD           (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded753
+	JLE              folded751
 	VMOVSD           (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded753
+	JLE              folded751
 	VMOVSD           (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded753
+	JLE              folded751
 	VMOVSD           (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded753
+	JLE              folded751
 	VMOVSD           (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded753:
+folded751:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some754
+	JGE  some752
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some754:
+some752:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11203,20 +11202,20 @@ some754:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some758
+	JGE              some756
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few760
+	JLT              few758
 	CMPQ             SI, $0x04
-	JNE              apart761
+	JNE              apart759
 	VMOVUPS          Y0, (DX)
-	JMP              stored762
+	JMP              stored760
 
-apart761:
+apart759:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11230,10 +11229,10 @@ apart761:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored762:
-	JMP stored759
+stored760:
+	JMP stored757
 
-few760:
+few758:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11248,33 +11247,33 @@ few760:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored763
+	JLE           stored761
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored763
+	JLE           stored761
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored763
+	JLE           stored761
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored763
+	JLE           stored761
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored763
+	JLE           stored761
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored763
+	JLE           stored761
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored763
+	JLE           stored761
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored763:
-stored759:
+stored761:
+stored757:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11282,9 +11281,9 @@ stored759:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again749
+	JGE    again747
 
-some758:
+some756:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11297,31 +11296,31 @@ some758:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some764
+	JGE    some762
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some764:
-	JMP turned593
+some762:
+	JMP turned591
 
-over748:
+over746:
 	CMPQ   BX, $0x02
-	JLT    over765
+	JLT    over763
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept767
+	JE     kept765
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready768
+	JMP    ready766
 
-kept767:
+kept765:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -11332,8 +11331,8 @@ kept767:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready768:
-again766:
+ready766:
+again764:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -11346,7 +11345,7 @@ again766:
 	VPXORD Y23, Y23, Y23
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole769
+	JGE    whole767
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
 	VPXORD Y9, Y9, Y9
@@ -11362,7 +11361,7 @@ again766:
 	VPXORD Y19, Y19, Y19
 	VPXORD Y20, Y20, Y20
 
-whole769:
+whole767:
 	VMOVSD       (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(CX)(BX*1), X6
@@ -11373,7 +11372,7 @@ whole769:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded770
+	JLE          folded768
 	VMOVSD       (CX), X7
 	VADDPS       X7, X1, X1
 	VMOVSD       8(CX)(BX*1), X8
@@ -11384,7 +11383,7 @@ whole769:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded770
+	JLE          folded768
 	VMOVSD       (CX), X9
 	VADDPS       X9, X1, X1
 	VMOVSD       8(CX)(BX*1), X10
@@ -11395,7 +11394,7 @@ whole769:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded770
+	JLE          folded768
 	VMOVSD       (CX), X11
 	VADDPS       X11, X1, X1
 	VMOVSD       8(CX)(BX*1), X12
@@ -11406,7 +11405,7 @@ whole769:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded770
+	JLE          folded768
 	VMOVSD       (CX), X13
 	VADDPS       X13, X1, X1
 	VMOVSD       8(CX)(BX*1), X14
@@ -11417,7 +11416,7 @@ whole769:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded770
+	JLE          folded768
 	VMOVSD       (CX), X15
 	VADDPS       X15, X1, X1
 	VMOVSD       8(CX)(BX*1), X16
@@ -11428,7 +11427,7 @@ whole769:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded770
+	JLE          folded768
 	VMOVSD       (CX), X17
 	VADDPS       X17, X1, X1
 	VMOVSD       8(CX)(BX*1), X18
@@ -11439,7 +11438,7 @@ whole769:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded770
+	JLE          folded768
 	VMOVSD       (CX), X19
 	VADDPS       X19, X1, X1
 	VMOVSD       8(CX)(BX*1), X20
@@ -11450,15 +11449,15 @@ whole769:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded770:
+folded768:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some771
+	JGE  some769
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some771:
+some769:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11492,28 +11491,28 @@ some771:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over775
+	JLE              over773
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over775:
+over773:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some777
+	JGE              some775
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few779
+	JLT              few777
 	CMPQ             SI, $0x04
-	JNE              apart780
+	JNE              apart778
 	VMOVUPS          Y0, (DX)
-	JMP              stored781
+	JMP              stored779
 
-apart780:
+apart778:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11527,10 +11526,10 @@ apart780:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored781:
-	JMP stored778
+stored779:
+	JMP stored776
 
-few779:
+few777:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11545,33 +11544,33 @@ few779:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored782
+	JLE           stored780
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored782
+	JLE           stored780
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored782
+	JLE           stored780
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored782
+	JLE           stored780
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored782
+	JLE           stored780
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored782
+	JLE           stored780
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored782
+	JLE           stored780
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored782:
-stored778:
+stored780:
+stored776:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11579,9 +11578,9 @@ stored778:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again766
+	JGE    again764
 
-some777:
+some775:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11598,24 +11597,24 @@ some777:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some783
+	JGE    some781
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some783:
-	JMP turned593
+some781:
+	JMP turned591
 
-over765:
+over763:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept785
+	JE     kept783
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready786
+	JMP    ready784
 
-kept785:
+kept783:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -11624,8 +11623,8 @@ kept785:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready786:
-again784:
+ready784:
+again782:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ   dy+40(FP), CX
 	ADDQ   AX, CX
@@ -11638,7 +11637,7 @@ again784:
 	VPXORD Y15, Y15, Y15
 	MOVQ   n+120(FP), R10
 	CMPQ   R10, $0x08
-	JGE    whole787
+	JGE    whole785
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
 	VPXORD Y8, Y8, Y8
@@ -11647,71 +11646,71 @@ again784:
 	VPXORD Y11, Y11, Y11
 	VPXORD Y12, Y12, Y12
 
-whole787:
+whole785:
 	VMOVSS           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded788
+	JLE              folded786
 	VMOVSS           (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded788
+	JLE              folded786
 	VMOVSS           (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded788
+	JLE              folded786
 	VMOVSS           (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded788
+	JLE              folded786
 	VMOVSS           (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded788
+	JLE              folded786
 	VMOVSS           (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded788
+	JLE              folded786
 	VMOVSS           (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded788
+	JLE              folded786
 	VMOVSS           (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded788:
+folded786:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some789
+	JGE  some787
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some789:
+some787:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11731,20 +11730,20 @@ some789:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some792
+	JGE              some790
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few794
+	JLT              few792
 	CMPQ             SI, $0x04
-	JNE              apart795
+	JNE              apart793
 	VMOVUPS          Y0, (DX)
-	JMP              stored796
+	JMP              stored794
 
-apart795:
+apart793:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11758,10 +11757,10 @@ apart795:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored796:
-	JMP stored793
+stored794:
+	JMP stored791
 
-few794:
+few792:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11776,33 +11775,33 @@ few794:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored797
+	JLE           stored795
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored797
+	JLE           stored795
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored797
+	JLE           stored795
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored797
+	JLE           stored795
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored797
+	JLE           stored795
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored797
+	JLE           stored795
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored797
+	JLE           stored795
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored797:
-stored793:
+stored795:
+stored791:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11810,9 +11809,9 @@ stored793:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again784
+	JGE    again782
 
-some792:
+some790:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11825,13 +11824,13 @@ some792:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some798
+	JGE    some796
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some798:
-turned593:
+some796:
+turned591:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -11852,13 +11851,13 @@ turned593:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few800
+	JLT     few798
 	CMPQ    SI, $0x04
-	JNE     apart801
+	JNE     apart799
 	VMOVUPS Y0, (DX)
-	JMP     stored802
+	JMP     stored800
 
-apart801:
+apart799:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11872,10 +11871,10 @@ apart801:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored802:
-	JMP stored799
+stored800:
+	JMP stored797
 
-few800:
+few798:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11890,33 +11889,33 @@ few800:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored803
+	JLE           stored801
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored803
+	JLE           stored801
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored803
+	JLE           stored801
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored803
+	JLE           stored801
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored803
+	JLE           stored801
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored803
+	JLE           stored801
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored803
+	JLE           stored801
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored803:
-stored799:
+stored801:
+stored797:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11924,10 +11923,9 @@ stored799:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block590
-	JMP    end373
+	JGE    block588
 
-end373:
+end372:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

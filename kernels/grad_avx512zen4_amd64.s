@@ -94,7 +94,7 @@ fold6:
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
+fold7:
 	VMOVUPS          (BX), Z15
 	VADDPS           Z15, Z12, Z12
 	VMOVUPS          64(BX), Z16
@@ -116,8 +116,7 @@ fold8:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold8
-	JMP              folded4
+	JNZ              fold7
 
 folded4:
 	VPXORD  Z20, Z20, Z20
@@ -153,13 +152,13 @@ folded4:
 	VMOVUPS Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted9
+	JE      unwanted8
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z12, (BX)
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(BX)
 
-unwanted9:
+unwanted8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -167,7 +166,7 @@ unwanted9:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer10
+	JNE  fewer9
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -196,13 +195,13 @@ fewer3:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded11
+	JLE     folded10
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other12
+	JNE     other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold12:
 	VMOVUPS          (BX), Z12
 	VMOVUPS          (DX), Z15
 	VCMPPS           $0x06, Z17, Z15, K2
@@ -234,12 +233,12 @@ fold13:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold13
-	JMP              folded11
+	JNZ              fold12
+	JMP              folded10
 
-other12:
+other11:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
+fold13:
 	VMOVUPS          (BX), Z12
 	VADDPS           Z12, Z9, Z9
 	VMOVUPS          64(BX), Z13
@@ -258,10 +257,9 @@ fold15:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold15
-	JMP              folded11
+	JNZ              fold13
 
-folded11:
+folded10:
 	VPXORD  Z17, Z17, Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
@@ -288,21 +286,21 @@ folded11:
 	VMOVUPS Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted16
+	JE      unwanted14
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z9, (BX)
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Z11, 128(BX)
 
-unwanted16:
+unwanted14:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer10:
+fewer9:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer17
+	JNE  fewer15
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -328,13 +326,13 @@ fewer10:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded18
+	JLE     folded16
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other19
+	JNE     other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
+fold18:
 	VMOVUPS          (BX), Z9
 	VMOVUPS          (DX), Z12
 	VCMPPS           $0x06, Z14, Z12, K2
@@ -363,12 +361,12 @@ fold20:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold20
-	JMP              folded18
+	JNZ              fold18
+	JMP              folded16
 
-other19:
+other17:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
+fold19:
 	VMOVUPS          (BX), Z9
 	VADDPS           Z9, Z6, Z6
 	VMOVUPS          64(BX), Z10
@@ -384,10 +382,9 @@ fold22:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold22
-	JMP              folded18
+	JNZ              fold19
 
-folded18:
+folded16:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -408,21 +405,21 @@ folded18:
 	VMOVUPS Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted20
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Z8, 128(BX)
 
-unwanted23:
+unwanted20:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer17:
+fewer15:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer24
+	JNE  fewer21
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -444,13 +441,13 @@ fewer17:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded25
+	JLE     folded22
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other26
+	JNE     other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold24:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z9
 	VCMPPS           $0x06, Z11, Z9, K2
@@ -476,12 +473,12 @@ fold27:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold27
-	JMP              folded25
+	JNZ              fold24
+	JMP              folded22
 
-other26:
+other23:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold25:
 	VMOVUPS          (BX), Z6
 	VADDPS           Z6, Z3, Z3
 	VMOVUPS          64(BX), Z7
@@ -494,10 +491,9 @@ fold29:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold29
-	JMP              folded25
+	JNZ              fold25
 
-folded25:
+folded22:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -511,21 +507,18 @@ folded25:
 	VMOVUPS Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted30
+	JE      unwanted26
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Z5, 128(BX)
 
-unwanted30:
+unwanted26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Z0
@@ -540,13 +533,13 @@ fewer24:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded32
+	JLE     folded28
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other33
+	JNE     other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold30:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VCMPPS    $0x06, Z8, Z6, K2
@@ -569,12 +562,12 @@ fold34:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold34
-	JMP       folded32
+	JNZ       fold30
+	JMP       folded28
 
-other33:
+other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
+fold31:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -584,36 +577,34 @@ fold36:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold36
-	JMP     folded32
+	JNZ     fold31
 
-folded32:
+folded28:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted37
+	JE      unwanted32
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(BX)
 
-unwanted37:
+unwanted32:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x25
-	JGE    over38
+	JGE    over33
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000090, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer39
+	JNE    fewer34
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -651,13 +642,13 @@ over2:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded40
+	JLE     folded35
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other41
+	JNE     other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold42:
+fold37:
 	VMOVUPS          (BX), Z15
 	VMOVUPS          (DX), Z18
 	VCMPPS           $0x06, Z20, Z18, K2
@@ -692,12 +683,12 @@ fold42:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold42
-	JMP              folded40
+	JNZ              fold37
+	JMP              folded35
 
-other41:
+other36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold44:
+fold38:
 	VMOVUPS          (BX), Z15
 	VADDPS           Z15, Z12, Z12
 	VMOVUPS          64(BX), Z16
@@ -719,10 +710,9 @@ fold44:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold44
-	JMP              folded40
+	JNZ              fold38
 
-folded40:
+folded35:
 	VPXORD  Z20, Z20, Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z1, Z1
@@ -759,7 +749,7 @@ folded40:
 	VMOVUPS X11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted45
+	JE      unwanted39
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -767,15 +757,15 @@ folded40:
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS X14, 128(DX)
 
-unwanted45:
+unwanted39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer39:
+fewer34:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer46
+	JNE  fewer40
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -808,13 +798,13 @@ fewer39:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded47
+	JLE     folded41
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other48
+	JNE     other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold49:
+fold43:
 	VMOVUPS          (BX), Z12
 	VMOVUPS          (DX), Z15
 	VCMPPS           $0x06, Z17, Z15, K2
@@ -846,12 +836,12 @@ fold49:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold49
-	JMP              folded47
+	JNZ              fold43
+	JMP              folded41
 
-other48:
+other42:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold51:
+fold44:
 	VMOVUPS          (BX), Z12
 	VADDPS           Z12, Z9, Z9
 	VMOVUPS          64(BX), Z13
@@ -870,10 +860,9 @@ fold51:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold51
-	JMP              folded47
+	JNZ              fold44
 
-folded47:
+folded41:
 	VPXORD  Z17, Z17, Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
@@ -902,7 +891,7 @@ folded47:
 	VMOVUPS X8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted52
+	JE      unwanted45
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -910,15 +899,15 @@ folded47:
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS X11, 128(DX)
 
-unwanted52:
+unwanted45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+fewer40:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer53
+	JNE  fewer46
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -948,13 +937,13 @@ fewer46:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded54
+	JLE     folded47
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other55
+	JNE     other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold56:
+fold49:
 	VMOVUPS          (BX), Z9
 	VMOVUPS          (DX), Z12
 	VCMPPS           $0x06, Z14, Z12, K2
@@ -983,12 +972,12 @@ fold56:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold56
-	JMP              folded54
+	JNZ              fold49
+	JMP              folded47
 
-other55:
+other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold58:
+fold50:
 	VMOVUPS          (BX), Z9
 	VADDPS           Z9, Z6, Z6
 	VMOVUPS          64(BX), Z10
@@ -1004,10 +993,9 @@ fold58:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold58
-	JMP              folded54
+	JNZ              fold50
 
-folded54:
+folded47:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -1030,7 +1018,7 @@ folded54:
 	VMOVUPS X5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted59
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1038,15 +1026,15 @@ folded54:
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS X8, 128(DX)
 
-unwanted59:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer53:
+fewer46:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer60
+	JNE  fewer52
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1072,13 +1060,13 @@ fewer53:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded61
+	JLE     folded53
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other62
+	JNE     other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold63:
+fold55:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z9
 	VCMPPS           $0x06, Z11, Z9, K2
@@ -1104,12 +1092,12 @@ fold63:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold63
-	JMP              folded61
+	JNZ              fold55
+	JMP              folded53
 
-other62:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold65:
+fold56:
 	VMOVUPS          (BX), Z6
 	VADDPS           Z6, Z3, Z3
 	VMOVUPS          64(BX), Z7
@@ -1122,10 +1110,9 @@ fold65:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold65
-	JMP              folded61
+	JNZ              fold56
 
-folded61:
+folded53:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -1141,7 +1128,7 @@ folded61:
 	VMOVUPS X2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted57
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1149,17 +1136,12 @@ folded61:
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS X5, 128(DX)
 
-unwanted66:
+unwanted57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer60:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer52:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -1176,13 +1158,13 @@ fewer60:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded68
+	JLE     folded59
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other69
+	JNE     other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold70:
+fold61:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VCMPPS    $0x06, Z8, Z6, K2
@@ -1205,12 +1187,12 @@ fold70:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold70
-	JMP       folded68
+	JNZ       fold61
+	JMP       folded59
 
-other69:
+other60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold72:
+fold62:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -1220,20 +1202,16 @@ fold72:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold72
-	JMP     folded68
+	JNZ     fold62
 
-folded68:
+folded59:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted73
+	JE      unwanted63
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1241,19 +1219,19 @@ folded68:
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS X2, 128(DX)
 
-unwanted73:
+unwanted63:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over33:
 	CMPQ   AX, $0x29
-	JGE    over74
+	JGE    over64
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000a0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer75
+	JNE    fewer65
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1291,13 +1269,13 @@ over38:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded76
+	JLE     folded66
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other77
+	JNE     other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold68:
 	VMOVUPS          (BX), Z15
 	VMOVUPS          (DX), Z18
 	VCMPPS           $0x06, Z20, Z18, K2
@@ -1332,12 +1310,12 @@ fold78:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold78
-	JMP              folded76
+	JNZ              fold68
+	JMP              folded66
 
-other77:
+other67:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
+fold69:
 	VMOVUPS          (BX), Z15
 	VADDPS           Z15, Z12, Z12
 	VMOVUPS          64(BX), Z16
@@ -1359,10 +1337,9 @@ fold80:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold80
-	JMP              folded76
+	JNZ              fold69
 
-folded76:
+folded66:
 	VPXORD  Z20, Z20, Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z1, Z1
@@ -1399,7 +1376,7 @@ folded76:
 	VMOVUPS Y11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted81
+	JE      unwanted70
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1407,15 +1384,15 @@ folded76:
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Y14, 128(DX)
 
-unwanted81:
+unwanted70:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer65:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer82
+	JNE  fewer71
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1448,13 +1425,13 @@ fewer75:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded83
+	JLE     folded72
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other84
+	JNE     other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
+fold74:
 	VMOVUPS          (BX), Z12
 	VMOVUPS          (DX), Z15
 	VCMPPS           $0x06, Z17, Z15, K2
@@ -1486,12 +1463,12 @@ fold85:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold85
-	JMP              folded83
+	JNZ              fold74
+	JMP              folded72
 
-other84:
+other73:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold75:
 	VMOVUPS          (BX), Z12
 	VADDPS           Z12, Z9, Z9
 	VMOVUPS          64(BX), Z13
@@ -1510,10 +1487,9 @@ fold87:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold87
-	JMP              folded83
+	JNZ              fold75
 
-folded83:
+folded72:
 	VPXORD  Z17, Z17, Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
@@ -1542,7 +1518,7 @@ folded83:
 	VMOVUPS Y8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted76
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1550,15 +1526,15 @@ folded83:
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Y11, 128(DX)
 
-unwanted88:
+unwanted76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer82:
+fewer71:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer89
+	JNE  fewer77
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1588,13 +1564,13 @@ fewer82:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded90
+	JLE     folded78
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other91
+	JNE     other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
+fold80:
 	VMOVUPS          (BX), Z9
 	VMOVUPS          (DX), Z12
 	VCMPPS           $0x06, Z14, Z12, K2
@@ -1623,12 +1599,12 @@ fold92:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold92
-	JMP              folded90
+	JNZ              fold80
+	JMP              folded78
 
-other91:
+other79:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold81:
 	VMOVUPS          (BX), Z9
 	VADDPS           Z9, Z6, Z6
 	VMOVUPS          64(BX), Z10
@@ -1644,10 +1620,9 @@ fold94:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold94
-	JMP              folded90
+	JNZ              fold81
 
-folded90:
+folded78:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -1670,7 +1645,7 @@ folded90:
 	VMOVUPS Y5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted95
+	JE      unwanted82
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1678,15 +1653,15 @@ folded90:
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Y8, 128(DX)
 
-unwanted95:
+unwanted82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer89:
+fewer77:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer96
+	JNE  fewer83
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1712,13 +1687,13 @@ fewer89:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded97
+	JLE     folded84
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other98
+	JNE     other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold86:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z9
 	VCMPPS           $0x06, Z11, Z9, K2
@@ -1744,12 +1719,12 @@ fold99:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold99
-	JMP              folded97
+	JNZ              fold86
+	JMP              folded84
 
-other98:
+other85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold87:
 	VMOVUPS          (BX), Z6
 	VADDPS           Z6, Z3, Z3
 	VMOVUPS          64(BX), Z7
@@ -1762,10 +1737,9 @@ fold101:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold101
-	JMP              folded97
+	JNZ              fold87
 
-folded97:
+folded84:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -1781,7 +1755,7 @@ folded97:
 	VMOVUPS Y2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted88
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1789,17 +1763,12 @@ folded97:
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Y5, 128(DX)
 
-unwanted102:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer96:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer83:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -1816,13 +1785,13 @@ fewer96:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded104
+	JLE     folded90
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other105
+	JNE     other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold92:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VCMPPS    $0x06, Z8, Z6, K2
@@ -1845,12 +1814,12 @@ fold106:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold106
-	JMP       folded104
+	JNZ       fold92
+	JMP       folded90
 
-other105:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold93:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -1860,20 +1829,16 @@ fold108:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold108
-	JMP     folded104
+	JNZ     fold93
 
-folded104:
+folded90:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted109
+	JE      unwanted94
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1881,17 +1846,17 @@ folded104:
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Y2, 128(DX)
 
-unwanted109:
+unwanted94:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over64:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer110
+	JNE    fewer95
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -1929,13 +1894,13 @@ over74:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded111
+	JLE     folded96
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other112
+	JNE     other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold98:
 	VMOVUPS          (BX), Z15
 	VMOVUPS          (DX), Z18
 	VCMPPS           $0x06, Z20, Z18, K2
@@ -1970,12 +1935,12 @@ fold113:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold113
-	JMP              folded111
+	JNZ              fold98
+	JMP              folded96
 
-other112:
+other97:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold99:
 	VMOVUPS          (BX), Z15
 	VADDPS           Z15, Z12, Z12
 	VMOVUPS          64(BX), Z16
@@ -1997,10 +1962,9 @@ fold115:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold115
-	JMP              folded111
+	JNZ              fold99
 
-folded111:
+folded96:
 	VPXORD  Z20, Z20, Z20
 	VADDPS  Z20, Z0, Z0
 	VADDPS  Z20, Z1, Z1
@@ -2037,7 +2001,7 @@ folded111:
 	VMOVUPS Z11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted116
+	JE      unwanted100
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2045,15 +2009,15 @@ folded111:
 	VMOVUPS Z13, 64(BX)
 	VMOVUPS Z14, 128(DX)
 
-unwanted116:
+unwanted100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer110:
+fewer95:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer117
+	JNE  fewer101
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2086,13 +2050,13 @@ fewer110:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded118
+	JLE     folded102
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other119
+	JNE     other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
+fold104:
 	VMOVUPS          (BX), Z12
 	VMOVUPS          (DX), Z15
 	VCMPPS           $0x06, Z17, Z15, K2
@@ -2124,12 +2088,12 @@ fold120:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold120
-	JMP              folded118
+	JNZ              fold104
+	JMP              folded102
 
-other119:
+other103:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold105:
 	VMOVUPS          (BX), Z12
 	VADDPS           Z12, Z9, Z9
 	VMOVUPS          64(BX), Z13
@@ -2148,10 +2112,9 @@ fold122:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold122
-	JMP              folded118
+	JNZ              fold105
 
-folded118:
+folded102:
 	VPXORD  Z17, Z17, Z17
 	VADDPS  Z17, Z0, Z0
 	VADDPS  Z17, Z1, Z1
@@ -2180,7 +2143,7 @@ folded118:
 	VMOVUPS Z8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted123
+	JE      unwanted106
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2188,15 +2151,15 @@ folded118:
 	VMOVUPS Z10, 64(BX)
 	VMOVUPS Z11, 128(DX)
 
-unwanted123:
+unwanted106:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer117:
+fewer101:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer124
+	JNE  fewer107
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2226,13 +2189,13 @@ fewer117:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded125
+	JLE     folded108
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other126
+	JNE     other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold110:
 	VMOVUPS          (BX), Z9
 	VMOVUPS          (DX), Z12
 	VCMPPS           $0x06, Z14, Z12, K2
@@ -2261,12 +2224,12 @@ fold127:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold127
-	JMP              folded125
+	JNZ              fold110
+	JMP              folded108
 
-other126:
+other109:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold111:
 	VMOVUPS          (BX), Z9
 	VADDPS           Z9, Z6, Z6
 	VMOVUPS          64(BX), Z10
@@ -2282,10 +2245,9 @@ fold129:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold129
-	JMP              folded125
+	JNZ              fold111
 
-folded125:
+folded108:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -2308,7 +2270,7 @@ folded125:
 	VMOVUPS Z5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted130
+	JE      unwanted112
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2316,15 +2278,15 @@ folded125:
 	VMOVUPS Z7, 64(BX)
 	VMOVUPS Z8, 128(DX)
 
-unwanted130:
+unwanted112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer124:
+fewer107:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer131
+	JNE  fewer113
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2350,13 +2312,13 @@ fewer124:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded132
+	JLE     folded114
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other133
+	JNE     other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
+fold116:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z9
 	VCMPPS           $0x06, Z11, Z9, K2
@@ -2382,12 +2344,12 @@ fold134:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold134
-	JMP              folded132
+	JNZ              fold116
+	JMP              folded114
 
-other133:
+other115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold117:
 	VMOVUPS          (BX), Z6
 	VADDPS           Z6, Z3, Z3
 	VMOVUPS          64(BX), Z7
@@ -2400,10 +2362,9 @@ fold136:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold136
-	JMP              folded132
+	JNZ              fold117
 
-folded132:
+folded114:
 	VPXORD  Z11, Z11, Z11
 	VADDPS  Z11, Z0, Z0
 	VADDPS  Z11, Z1, Z1
@@ -2419,7 +2380,7 @@ folded132:
 	VMOVUPS Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted137
+	JE      unwanted118
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2427,17 +2388,12 @@ folded132:
 	VMOVUPS Z4, 64(BX)
 	VMOVUPS Z5, 128(DX)
 
-unwanted137:
+unwanted118:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer131:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer113:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -2454,13 +2410,13 @@ fewer131:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded139
+	JLE     folded120
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other140
+	JNE     other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold122:
 	VMOVUPS   (BX), Z3
 	VMOVUPS   (DX), Z6
 	VCMPPS    $0x06, Z8, Z6, K2
@@ -2483,12 +2439,12 @@ fold141:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold141
-	JMP       folded139
+	JNZ       fold122
+	JMP       folded120
 
-other140:
+other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold123:
 	VMOVUPS (BX), Z3
 	VADDPS  Z3, Z0, Z0
 	VMOVUPS 64(BX), Z4
@@ -2498,20 +2454,16 @@ fold143:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold143
-	JMP     folded139
+	JNZ     fold123
 
-folded139:
+folded120:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted144
+	JE      unwanted124
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2519,19 +2471,19 @@ folded139:
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(DX)
 
-unwanted144:
+unwanted124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower145
+	JLE  narrower125
 	CMPQ AX, $0x20
-	JNE  over146
+	JNE  over126
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer147
+	JNE  fewer127
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2559,13 +2511,13 @@ narrower1:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded148
+	JLE     folded128
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other149
+	JNE     other129
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
+fold130:
 	VMOVUPS          (BX), Z10
 	VMOVUPS          (DX), Z12
 	VCMPPS           $0x06, Z14, Z12, K2
@@ -2590,12 +2542,12 @@ fold150:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold150
-	JMP              folded148
+	JNZ              fold130
+	JMP              folded128
 
-other149:
+other129:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold152:
+fold131:
 	VMOVUPS          (BX), Z10
 	VADDPS           Z10, Z8, Z8
 	VMOVUPS          64(BX), Z11
@@ -2611,10 +2563,9 @@ fold152:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold152
-	JMP              folded148
+	JNZ              fold131
 
-folded148:
+folded128:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -2639,20 +2590,20 @@ folded148:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted153
+	JE      unwanted132
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(BX)
 
-unwanted153:
+unwanted132:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer147:
+fewer127:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer154
+	JNE  fewer133
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2677,13 +2628,13 @@ fewer147:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded155
+	JLE     folded134
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other156
+	JNE     other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
+fold136:
 	VMOVUPS          (BX), Z8
 	VMOVUPS          (DX), Z10
 	VCMPPS           $0x06, Z12, Z10, K2
@@ -2706,12 +2657,12 @@ fold157:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold157
-	JMP              folded155
+	JNZ              fold136
+	JMP              folded134
 
-other156:
+other135:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold137:
 	VMOVUPS          (BX), Z8
 	VADDPS           Z8, Z6, Z6
 	VMOVUPS          64(BX), Z9
@@ -2725,10 +2676,9 @@ fold159:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold159
-	JMP              folded155
+	JNZ              fold137
 
-folded155:
+folded134:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -2748,20 +2698,20 @@ folded155:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted160
+	JE      unwanted138
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(BX)
 
-unwanted160:
+unwanted138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer154:
+fewer133:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer161
+	JNE  fewer139
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2784,13 +2734,13 @@ fewer154:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded162
+	JLE     folded140
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other163
+	JNE     other141
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
+fold142:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z8
 	VCMPPS           $0x06, Z10, Z8, K2
@@ -2811,12 +2761,12 @@ fold164:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold164
-	JMP              folded162
+	JNZ              fold142
+	JMP              folded140
 
-other163:
+other141:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold143:
 	VMOVUPS          (BX), Z6
 	VADDPS           Z6, Z4, Z4
 	VMOVUPS          64(BX), Z7
@@ -2828,10 +2778,9 @@ fold166:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold166
-	JMP              folded162
+	JNZ              fold143
 
-folded162:
+folded140:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -2847,20 +2796,20 @@ folded162:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted167
+	JE      unwanted144
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Z5, 64(BX)
 
-unwanted167:
+unwanted144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer161:
+fewer139:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer168
+	JNE  fewer145
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -2880,13 +2829,13 @@ fewer161:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded169
+	JLE     folded146
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other170
+	JNE     other147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold171:
+fold148:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z6
 	VCMPPS           $0x06, Z8, Z6, K2
@@ -2905,12 +2854,12 @@ fold171:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold171
-	JMP              folded169
+	JNZ              fold148
+	JMP              folded146
 
-other170:
+other147:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
+fold149:
 	VMOVUPS          (BX), Z4
 	VADDPS           Z4, Z2, Z2
 	VMOVUPS          64(BX), Z5
@@ -2920,10 +2869,9 @@ fold173:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold173
-	JMP              folded169
+	JNZ              fold149
 
-folded169:
+folded146:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -2934,20 +2882,17 @@ folded169:
 	VMOVUPS Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted174
+	JE      unwanted150
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(BX)
 
-unwanted174:
+unwanted150:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer168:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer145:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Z0
@@ -2961,13 +2906,13 @@ fewer168:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded176
+	JLE     folded152
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other177
+	JNE     other153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold178:
+fold154:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -2984,12 +2929,12 @@ fold178:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold178
-	JMP       folded176
+	JNZ       fold154
+	JMP       folded152
 
-other177:
+other153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold180:
+fold155:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX), Z3
@@ -2997,34 +2942,32 @@ fold180:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold180
-	JMP     folded176
+	JNZ     fold155
 
-folded176:
+folded152:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted181
+	JE      unwanted156
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 
-unwanted181:
+unwanted156:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over146:
+over126:
 	CMPQ   AX, $0x15
-	JGE    over182
+	JGE    over157
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x50, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer183
+	JNE    fewer158
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3057,13 +3000,13 @@ over146:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded184
+	JLE     folded159
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other185
+	JNE     other160
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold186:
+fold161:
 	VMOVUPS          (BX), Z10
 	VMOVUPS          (DX), Z12
 	VCMPPS           $0x06, Z14, Z12, K2
@@ -3088,12 +3031,12 @@ fold186:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold186
-	JMP              folded184
+	JNZ              fold161
+	JMP              folded159
 
-other185:
+other160:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold162:
 	VMOVUPS          (BX), Z10
 	VADDPS           Z10, Z8, Z8
 	VMOVUPS          64(BX)(AX*1), X11
@@ -3109,10 +3052,9 @@ fold188:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold188
-	JMP              folded184
+	JNZ              fold162
 
-folded184:
+folded159:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -3140,22 +3082,22 @@ folded184:
 	VMOVUPS X7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted189
+	JE      unwanted163
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
 	VMOVUPS X9, 64(DX)
 
-unwanted189:
+unwanted163:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer183:
+fewer158:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer190
+	JNE  fewer164
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3184,13 +3126,13 @@ fewer183:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded191
+	JLE     folded165
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other192
+	JNE     other166
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold193:
+fold167:
 	VMOVUPS          (BX), Z8
 	VMOVUPS          (DX), Z10
 	VCMPPS           $0x06, Z12, Z10, K2
@@ -3213,12 +3155,12 @@ fold193:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold193
-	JMP              folded191
+	JNZ              fold167
+	JMP              folded165
 
-other192:
+other166:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold168:
 	VMOVUPS          (BX), Z8
 	VADDPS           Z8, Z6, Z6
 	VMOVUPS          64(BX)(AX*1), X9
@@ -3232,10 +3174,9 @@ fold195:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold195
-	JMP              folded191
+	JNZ              fold168
 
-folded191:
+folded165:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -3257,22 +3198,22 @@ folded191:
 	VMOVUPS X5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted196
+	JE      unwanted169
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
 	VMOVUPS X7, 64(DX)
 
-unwanted196:
+unwanted169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer190:
+fewer164:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer197
+	JNE  fewer170
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3299,13 +3240,13 @@ fewer190:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded198
+	JLE     folded171
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other199
+	JNE     other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold200:
+fold173:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z8
 	VCMPPS           $0x06, Z10, Z8, K2
@@ -3326,12 +3267,12 @@ fold200:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold200
-	JMP              folded198
+	JNZ              fold173
+	JMP              folded171
 
-other199:
+other172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold202:
+fold174:
 	VMOVUPS          (BX), Z6
 	VADDPS           Z6, Z4, Z4
 	VMOVUPS          64(BX)(AX*1), X7
@@ -3343,10 +3284,9 @@ fold202:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold202
-	JMP              folded198
+	JNZ              fold174
 
-folded198:
+folded171:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -3364,22 +3304,22 @@ folded198:
 	VMOVUPS X3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted203
+	JE      unwanted175
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
 	VMOVUPS X5, 64(DX)
 
-unwanted203:
+unwanted175:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer197:
+fewer170:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer204
+	JNE  fewer176
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3403,13 +3343,13 @@ fewer197:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded205
+	JLE     folded177
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other206
+	JNE     other178
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold207:
+fold179:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z6
 	VCMPPS           $0x06, Z8, Z6, K2
@@ -3428,12 +3368,12 @@ fold207:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold207
-	JMP              folded205
+	JNZ              fold179
+	JMP              folded177
 
-other206:
+other178:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold209:
+fold180:
 	VMOVUPS          (BX), Z4
 	VADDPS           Z4, Z2, Z2
 	VMOVUPS          64(BX)(AX*1), X5
@@ -3443,10 +3383,9 @@ fold209:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold209
-	JMP              folded205
+	JNZ              fold180
 
-folded205:
+folded177:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -3459,24 +3398,19 @@ folded205:
 	VMOVUPS X1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted210
+	JE      unwanted181
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
 	VMOVUPS X3, 64(DX)
 
-unwanted210:
+unwanted181:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer204:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer176:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -3492,13 +3426,13 @@ fewer204:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded212
+	JLE     folded183
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other213
+	JNE     other184
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold214:
+fold185:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -3515,12 +3449,12 @@ fold214:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold214
-	JMP       folded212
+	JNZ       fold185
+	JMP       folded183
 
-other213:
+other184:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold216:
+fold186:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX)(AX*1), X3
@@ -3528,38 +3462,34 @@ fold216:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold216
-	JMP     folded212
+	JNZ     fold186
 
-folded212:
+folded183:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted217
+	JE      unwanted187
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS X1, 64(DX)
 
-unwanted217:
+unwanted187:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over182:
+over157:
 	CMPQ   AX, $0x19
-	JGE    over218
+	JGE    over188
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer219
+	JNE    fewer189
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3592,13 +3522,13 @@ over182:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded220
+	JLE     folded190
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other221
+	JNE     other191
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold192:
 	VMOVUPS          (BX), Z10
 	VMOVUPS          (DX), Z12
 	VCMPPS           $0x06, Z14, Z12, K2
@@ -3623,12 +3553,12 @@ fold222:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold222
-	JMP              folded220
+	JNZ              fold192
+	JMP              folded190
 
-other221:
+other191:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold224:
+fold193:
 	VMOVUPS          (BX), Z10
 	VADDPS           Z10, Z8, Z8
 	VMOVUPS          64(BX)(AX*1), Y11
@@ -3644,10 +3574,9 @@ fold224:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold224
-	JMP              folded220
+	JNZ              fold193
 
-folded220:
+folded190:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -3675,22 +3604,22 @@ folded220:
 	VMOVUPS Y7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted225
+	JE      unwanted194
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Y9, 64(DX)
 
-unwanted225:
+unwanted194:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer219:
+fewer189:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer226
+	JNE  fewer195
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3719,13 +3648,13 @@ fewer219:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded227
+	JLE     folded196
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other228
+	JNE     other197
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold229:
+fold198:
 	VMOVUPS          (BX), Z8
 	VMOVUPS          (DX), Z10
 	VCMPPS           $0x06, Z12, Z10, K2
@@ -3748,12 +3677,12 @@ fold229:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold229
-	JMP              folded227
+	JNZ              fold198
+	JMP              folded196
 
-other228:
+other197:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold231:
+fold199:
 	VMOVUPS          (BX), Z8
 	VADDPS           Z8, Z6, Z6
 	VMOVUPS          64(BX)(AX*1), Y9
@@ -3767,10 +3696,9 @@ fold231:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold231
-	JMP              folded227
+	JNZ              fold199
 
-folded227:
+folded196:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -3792,22 +3720,22 @@ folded227:
 	VMOVUPS Y5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted232
+	JE      unwanted200
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Y7, 64(DX)
 
-unwanted232:
+unwanted200:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer226:
+fewer195:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer233
+	JNE  fewer201
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3834,13 +3762,13 @@ fewer226:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded234
+	JLE     folded202
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other235
+	JNE     other203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold236:
+fold204:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z8
 	VCMPPS           $0x06, Z10, Z8, K2
@@ -3861,12 +3789,12 @@ fold236:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold236
-	JMP              folded234
+	JNZ              fold204
+	JMP              folded202
 
-other235:
+other203:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold238:
+fold205:
 	VMOVUPS          (BX), Z6
 	VADDPS           Z6, Z4, Z4
 	VMOVUPS          64(BX)(AX*1), Y7
@@ -3878,10 +3806,9 @@ fold238:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold238
-	JMP              folded234
+	JNZ              fold205
 
-folded234:
+folded202:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -3899,22 +3826,22 @@ folded234:
 	VMOVUPS Y3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted239
+	JE      unwanted206
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Y5, 64(DX)
 
-unwanted239:
+unwanted206:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer233:
+fewer201:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer240
+	JNE  fewer207
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -3938,13 +3865,13 @@ fewer233:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded241
+	JLE     folded208
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other242
+	JNE     other209
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold243:
+fold210:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z6
 	VCMPPS           $0x06, Z8, Z6, K2
@@ -3963,12 +3890,12 @@ fold243:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold243
-	JMP              folded241
+	JNZ              fold210
+	JMP              folded208
 
-other242:
+other209:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold245:
+fold211:
 	VMOVUPS          (BX), Z4
 	VADDPS           Z4, Z2, Z2
 	VMOVUPS          64(BX)(AX*1), Y5
@@ -3978,10 +3905,9 @@ fold245:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold245
-	JMP              folded241
+	JNZ              fold211
 
-folded241:
+folded208:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -3994,24 +3920,19 @@ folded241:
 	VMOVUPS Y1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted246
+	JE      unwanted212
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Y3, 64(DX)
 
-unwanted246:
+unwanted212:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer240:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer207:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -4027,13 +3948,13 @@ fewer240:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded248
+	JLE     folded214
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other249
+	JNE     other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold250:
+fold216:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -4050,12 +3971,12 @@ fold250:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold250
-	JMP       folded248
+	JNZ       fold216
+	JMP       folded214
 
-other249:
+other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold252:
+fold217:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX)(AX*1), Y3
@@ -4063,36 +3984,32 @@ fold252:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold252
-	JMP     folded248
+	JNZ     fold217
 
-folded248:
+folded214:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted253
+	JE      unwanted218
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Y1, 64(DX)
 
-unwanted253:
+unwanted218:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over218:
+over188:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer254
+	JNE    fewer219
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4125,13 +4042,13 @@ over218:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded255
+	JLE     folded220
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other256
+	JNE     other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold257:
+fold222:
 	VMOVUPS          (BX), Z10
 	VMOVUPS          (DX), Z12
 	VCMPPS           $0x06, Z14, Z12, K2
@@ -4156,12 +4073,12 @@ fold257:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold257
-	JMP              folded255
+	JNZ              fold222
+	JMP              folded220
 
-other256:
+other221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold259:
+fold223:
 	VMOVUPS          (BX), Z10
 	VADDPS           Z10, Z8, Z8
 	VMOVUPS          64(BX)(AX*1), Z11
@@ -4177,10 +4094,9 @@ fold259:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold259
-	JMP              folded255
+	JNZ              fold223
 
-folded255:
+folded220:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -4208,22 +4124,22 @@ folded255:
 	VMOVUPS Z7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted260
+	JE      unwanted224
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z8, (BX)
 	VMOVUPS Z9, 64(DX)
 
-unwanted260:
+unwanted224:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer254:
+fewer219:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer261
+	JNE  fewer225
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4252,13 +4168,13 @@ fewer254:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded262
+	JLE     folded226
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other263
+	JNE     other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold264:
+fold228:
 	VMOVUPS          (BX), Z8
 	VMOVUPS          (DX), Z10
 	VCMPPS           $0x06, Z12, Z10, K2
@@ -4281,12 +4197,12 @@ fold264:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold264
-	JMP              folded262
+	JNZ              fold228
+	JMP              folded226
 
-other263:
+other227:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold266:
+fold229:
 	VMOVUPS          (BX), Z8
 	VADDPS           Z8, Z6, Z6
 	VMOVUPS          64(BX)(AX*1), Z9
@@ -4300,10 +4216,9 @@ fold266:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold266
-	JMP              folded262
+	JNZ              fold229
 
-folded262:
+folded226:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -4325,22 +4240,22 @@ folded262:
 	VMOVUPS Z5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted267
+	JE      unwanted230
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z6, (BX)
 	VMOVUPS Z7, 64(DX)
 
-unwanted267:
+unwanted230:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer261:
+fewer225:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer268
+	JNE  fewer231
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4367,13 +4282,13 @@ fewer261:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded269
+	JLE     folded232
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other270
+	JNE     other233
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold271:
+fold234:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z8
 	VCMPPS           $0x06, Z10, Z8, K2
@@ -4394,12 +4309,12 @@ fold271:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold271
-	JMP              folded269
+	JNZ              fold234
+	JMP              folded232
 
-other270:
+other233:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold273:
+fold235:
 	VMOVUPS          (BX), Z6
 	VADDPS           Z6, Z4, Z4
 	VMOVUPS          64(BX)(AX*1), Z7
@@ -4411,10 +4326,9 @@ fold273:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold273
-	JMP              folded269
+	JNZ              fold235
 
-folded269:
+folded232:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -4432,22 +4346,22 @@ folded269:
 	VMOVUPS Z3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted274
+	JE      unwanted236
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z4, (BX)
 	VMOVUPS Z5, 64(DX)
 
-unwanted274:
+unwanted236:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer268:
+fewer231:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer275
+	JNE  fewer237
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4471,13 +4385,13 @@ fewer268:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded276
+	JLE     folded238
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other277
+	JNE     other239
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold278:
+fold240:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z6
 	VCMPPS           $0x06, Z8, Z6, K2
@@ -4496,12 +4410,12 @@ fold278:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold278
-	JMP              folded276
+	JNZ              fold240
+	JMP              folded238
 
-other277:
+other239:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold280:
+fold241:
 	VMOVUPS          (BX), Z4
 	VADDPS           Z4, Z2, Z2
 	VMOVUPS          64(BX)(AX*1), Z5
@@ -4511,10 +4425,9 @@ fold280:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold280
-	JMP              folded276
+	JNZ              fold241
 
-folded276:
+folded238:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -4527,24 +4440,19 @@ folded276:
 	VMOVUPS Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted281
+	JE      unwanted242
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z2, (BX)
 	VMOVUPS Z3, 64(DX)
 
-unwanted281:
+unwanted242:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer275:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer237:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -4560,13 +4468,13 @@ fewer275:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded283
+	JLE     folded244
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other284
+	JNE     other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold285:
+fold246:
 	VMOVUPS   (BX), Z2
 	VMOVUPS   (DX), Z4
 	VCMPPS    $0x06, Z6, Z4, K2
@@ -4583,12 +4491,12 @@ fold285:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold285
-	JMP       folded283
+	JNZ       fold246
+	JMP       folded244
 
-other284:
+other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold287:
+fold247:
 	VMOVUPS (BX), Z2
 	VADDPS  Z2, Z0, Z0
 	VMOVUPS 64(BX)(AX*1), Z3
@@ -4596,36 +4504,32 @@ fold287:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold287
-	JMP     folded283
+	JNZ     fold247
 
-folded283:
+folded244:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted288
+	JE      unwanted248
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(DX)
 
-unwanted288:
+unwanted248:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower145:
+narrower125:
 	CMPQ AX, $0x10
-	JNE  over289
+	JNE  over249
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer290
+	JNE  fewer250
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4648,13 +4552,13 @@ narrower145:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded291
+	JLE     folded251
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other292
+	JNE     other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold293:
+fold253:
 	VMOVUPS          (BX), Z5
 	VMOVUPS          (DX), Z6
 	VCMPPS           $0x06, Z8, Z6, K2
@@ -4669,12 +4573,12 @@ fold293:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold293
-	JMP              folded291
+	JNZ              fold253
+	JMP              folded251
 
-other292:
+other252:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold295:
+fold254:
 	VMOVUPS          (BX), Z5
 	VADDPS           Z5, Z4, Z4
 	VFMADD231PS.BCST (DI), Z5, Z0
@@ -4684,10 +4588,9 @@ fold295:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold295
-	JMP              folded291
+	JNZ              fold254
 
-folded291:
+folded251:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -4703,19 +4606,19 @@ folded291:
 	VMOVUPS Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted296
+	JE      unwanted255
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z4, (BX)
 
-unwanted296:
+unwanted255:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer290:
+fewer250:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer297
+	JNE  fewer256
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4736,13 +4639,13 @@ fewer290:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded298
+	JLE     folded257
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other299
+	JNE     other258
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold300:
+fold259:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z5
 	VCMPPS           $0x06, Z7, Z5, K2
@@ -4756,12 +4659,12 @@ fold300:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold300
-	JMP              folded298
+	JNZ              fold259
+	JMP              folded257
 
-other299:
+other258:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold302:
+fold260:
 	VMOVUPS          (BX), Z4
 	VADDPS           Z4, Z3, Z3
 	VFMADD231PS.BCST (DI), Z4, Z0
@@ -4770,10 +4673,9 @@ fold302:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold302
-	JMP              folded298
+	JNZ              fold260
 
-folded298:
+folded257:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -4786,19 +4688,19 @@ folded298:
 	VMOVUPS Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted303
+	JE      unwanted261
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z3, (BX)
 
-unwanted303:
+unwanted261:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer297:
+fewer256:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer304
+	JNE  fewer262
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4818,13 +4720,13 @@ fewer297:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded305
+	JLE     folded263
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other306
+	JNE     other264
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold307:
+fold265:
 	VMOVUPS          (BX), Z3
 	VMOVUPS          (DX), Z4
 	VCMPPS           $0x06, Z6, Z4, K2
@@ -4837,12 +4739,12 @@ fold307:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold307
-	JMP              folded305
+	JNZ              fold265
+	JMP              folded263
 
-other306:
+other264:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold309:
+fold266:
 	VMOVUPS          (BX), Z3
 	VADDPS           Z3, Z2, Z2
 	VFMADD231PS.BCST (DI), Z3, Z0
@@ -4850,10 +4752,9 @@ fold309:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold309
-	JMP              folded305
+	JNZ              fold266
 
-folded305:
+folded263:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -4864,19 +4765,19 @@ folded305:
 	VMOVUPS Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted310
+	JE      unwanted267
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z2, (BX)
 
-unwanted310:
+unwanted267:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer304:
+fewer262:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer311
+	JNE  fewer268
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -4894,13 +4795,13 @@ fewer304:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded312
+	JLE     folded269
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other313
+	JNE     other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold314:
+fold271:
 	VMOVUPS          (BX), Z2
 	VMOVUPS          (DX), Z3
 	VCMPPS           $0x06, Z5, Z3, K2
@@ -4912,22 +4813,21 @@ fold314:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold314
-	JMP              folded312
+	JNZ              fold271
+	JMP              folded269
 
-other313:
+other270:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold316:
+fold272:
 	VMOVUPS          (BX), Z2
 	VADDPS           Z2, Z1, Z1
 	VFMADD231PS.BCST (DI), Z2, Z0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold316
-	JMP              folded312
+	JNZ              fold272
 
-folded312:
+folded269:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -4935,19 +4835,16 @@ folded312:
 	VMOVUPS Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted317
+	JE      unwanted273
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z1, (BX)
 
-unwanted317:
+unwanted273:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer311:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer268:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Z0
@@ -4960,13 +4857,13 @@ fewer311:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded319
+	JLE     folded275
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other320
+	JNE     other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold321:
+fold277:
 	VMOVUPS   (BX), Z1
 	VMOVUPS   (DX), Z2
 	VCMPPS    $0x06, Z4, Z2, K2
@@ -4977,41 +4874,39 @@ fold321:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold321
-	JMP       folded319
+	JNZ       fold277
+	JMP       folded275
 
-other320:
+other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold323:
+fold278:
 	VMOVUPS (BX), Z1
 	VADDPS  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold323
-	JMP     folded319
+	JNZ     fold278
 
-folded319:
+folded275:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted324
+	JE      unwanted279
 	MOVQ    db+32(FP), BX
 	VMOVUPS Z0, (BX)
 
-unwanted324:
+unwanted279:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over289:
+over249:
 	CMPQ AX, $0x08
-	JNE  over325
+	JNE  over280
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer326
+	JNE  fewer281
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5034,13 +4929,13 @@ over289:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded327
+	JLE     folded282
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other328
+	JNE     other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold329:
+fold284:
 	VMOVUPS          (BX), Y5
 	VMOVUPS          (DX), Y6
 	VCMPPS           $0x06, Y8, Y6, K2
@@ -5055,12 +4950,12 @@ fold329:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold329
-	JMP              folded327
+	JNZ              fold284
+	JMP              folded282
 
-other328:
+other283:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold331:
+fold285:
 	VMOVUPS          (BX), Y5
 	VADDPS           Y5, Y4, Y4
 	VFMADD231PS.BCST (DI), Y5, Y0
@@ -5070,10 +4965,9 @@ fold331:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold331
-	JMP              folded327
+	JNZ              fold285
 
-folded327:
+folded282:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -5089,19 +4983,19 @@ folded327:
 	VMOVUPS Y3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted332
+	JE      unwanted286
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y4, (BX)
 
-unwanted332:
+unwanted286:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer326:
+fewer281:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer333
+	JNE  fewer287
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5122,13 +5016,13 @@ fewer326:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded334
+	JLE     folded288
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other335
+	JNE     other289
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold336:
+fold290:
 	VMOVUPS          (BX), Y4
 	VMOVUPS          (DX), Y5
 	VCMPPS           $0x06, Y7, Y5, K2
@@ -5142,12 +5036,12 @@ fold336:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold336
-	JMP              folded334
+	JNZ              fold290
+	JMP              folded288
 
-other335:
+other289:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold338:
+fold291:
 	VMOVUPS          (BX), Y4
 	VADDPS           Y4, Y3, Y3
 	VFMADD231PS.BCST (DI), Y4, Y0
@@ -5156,10 +5050,9 @@ fold338:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold338
-	JMP              folded334
+	JNZ              fold291
 
-folded334:
+folded288:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -5172,19 +5065,19 @@ folded334:
 	VMOVUPS Y2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted339
+	JE      unwanted292
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y3, (BX)
 
-unwanted339:
+unwanted292:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer333:
+fewer287:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer340
+	JNE  fewer293
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5204,13 +5097,13 @@ fewer333:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded341
+	JLE     folded294
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other342
+	JNE     other295
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold343:
+fold296:
 	VMOVUPS          (BX), Y3
 	VMOVUPS          (DX), Y4
 	VCMPPS           $0x06, Y6, Y4, K2
@@ -5223,12 +5116,12 @@ fold343:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold343
-	JMP              folded341
+	JNZ              fold296
+	JMP              folded294
 
-other342:
+other295:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold345:
+fold297:
 	VMOVUPS          (BX), Y3
 	VADDPS           Y3, Y2, Y2
 	VFMADD231PS.BCST (DI), Y3, Y0
@@ -5236,10 +5129,9 @@ fold345:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold345
-	JMP              folded341
+	JNZ              fold297
 
-folded341:
+folded294:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -5250,19 +5142,19 @@ folded341:
 	VMOVUPS Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted346
+	JE      unwanted298
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y2, (BX)
 
-unwanted346:
+unwanted298:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer340:
+fewer293:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer347
+	JNE  fewer299
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5280,13 +5172,13 @@ fewer340:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded348
+	JLE     folded300
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other349
+	JNE     other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold350:
+fold302:
 	VMOVUPS          (BX), Y2
 	VMOVUPS          (DX), Y3
 	VCMPPS           $0x06, Y5, Y3, K2
@@ -5298,22 +5190,21 @@ fold350:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold350
-	JMP              folded348
+	JNZ              fold302
+	JMP              folded300
 
-other349:
+other301:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold352:
+fold303:
 	VMOVUPS          (BX), Y2
 	VADDPS           Y2, Y1, Y1
 	VFMADD231PS.BCST (DI), Y2, Y0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold352
-	JMP              folded348
+	JNZ              fold303
 
-folded348:
+folded300:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -5321,19 +5212,16 @@ folded348:
 	VMOVUPS Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted353
+	JE      unwanted304
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y1, (BX)
 
-unwanted353:
+unwanted304:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer347:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer299:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), Y0
@@ -5346,13 +5234,13 @@ fewer347:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded355
+	JLE     folded306
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other356
+	JNE     other307
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold357:
+fold308:
 	VMOVUPS   (BX), Y1
 	VMOVUPS   (DX), Y2
 	VCMPPS    $0x06, Y4, Y2, K2
@@ -5363,43 +5251,41 @@ fold357:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold357
-	JMP       folded355
+	JNZ       fold308
+	JMP       folded306
 
-other356:
+other307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold359:
+fold309:
 	VMOVUPS (BX), Y1
 	VADDPS  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold359
-	JMP     folded355
+	JNZ     fold309
 
-folded355:
+folded306:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted360
+	JE      unwanted310
 	MOVQ    db+32(FP), BX
 	VMOVUPS Y0, (BX)
 
-unwanted360:
+unwanted310:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over325:
+over280:
 	CMPQ   AX, $0x08
-	JLT    over361
+	JLT    over311
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer362
+	JNE    fewer312
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5432,13 +5318,13 @@ over325:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded363
+	JLE     folded313
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other364
+	JNE     other314
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold365:
+fold315:
 	VMOVUPS          (BX), Y10
 	VMOVUPS          (DX), Y12
 	VCMPPS           $0x06, Y14, Y12, K2
@@ -5463,12 +5349,12 @@ fold365:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold365
-	JMP              folded363
+	JNZ              fold315
+	JMP              folded313
 
-other364:
+other314:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold367:
+fold316:
 	VMOVUPS          (BX), Y10
 	VADDPS           Y10, Y8, Y8
 	VMOVUPS          32(BX)(AX*1), Y11
@@ -5484,10 +5370,9 @@ fold367:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold367
-	JMP              folded363
+	JNZ              fold316
 
-folded363:
+folded313:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -5515,22 +5400,22 @@ folded363:
 	VMOVUPS Y7, 32(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted368
+	JE      unwanted317
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y8, (BX)
 	VMOVUPS Y9, 32(DX)
 
-unwanted368:
+unwanted317:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer362:
+fewer312:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer369
+	JNE  fewer318
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5559,13 +5444,13 @@ fewer362:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded370
+	JLE     folded319
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other371
+	JNE     other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold372:
+fold321:
 	VMOVUPS          (BX), Y8
 	VMOVUPS          (DX), Y10
 	VCMPPS           $0x06, Y12, Y10, K2
@@ -5588,12 +5473,12 @@ fold372:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold372
-	JMP              folded370
+	JNZ              fold321
+	JMP              folded319
 
-other371:
+other320:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold374:
+fold322:
 	VMOVUPS          (BX), Y8
 	VADDPS           Y8, Y6, Y6
 	VMOVUPS          32(BX)(AX*1), Y9
@@ -5607,10 +5492,9 @@ fold374:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold374
-	JMP              folded370
+	JNZ              fold322
 
-folded370:
+folded319:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -5632,22 +5516,22 @@ folded370:
 	VMOVUPS Y5, 32(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted375
+	JE      unwanted323
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(DX)
 
-unwanted375:
+unwanted323:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer369:
+fewer318:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer376
+	JNE  fewer324
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5674,13 +5558,13 @@ fewer369:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded377
+	JLE     folded325
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other378
+	JNE     other326
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold379:
+fold327:
 	VMOVUPS          (BX), Y6
 	VMOVUPS          (DX), Y8
 	VCMPPS           $0x06, Y10, Y8, K2
@@ -5701,12 +5585,12 @@ fold379:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold379
-	JMP              folded377
+	JNZ              fold327
+	JMP              folded325
 
-other378:
+other326:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold381:
+fold328:
 	VMOVUPS          (BX), Y6
 	VADDPS           Y6, Y4, Y4
 	VMOVUPS          32(BX)(AX*1), Y7
@@ -5718,10 +5602,9 @@ fold381:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold381
-	JMP              folded377
+	JNZ              fold328
 
-folded377:
+folded325:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -5739,22 +5622,22 @@ folded377:
 	VMOVUPS Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted382
+	JE      unwanted329
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y4, (BX)
 	VMOVUPS Y5, 32(DX)
 
-unwanted382:
+unwanted329:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer376:
+fewer324:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer383
+	JNE  fewer330
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5778,13 +5661,13 @@ fewer376:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded384
+	JLE     folded331
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other385
+	JNE     other332
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold386:
+fold333:
 	VMOVUPS          (BX), Y4
 	VMOVUPS          (DX), Y6
 	VCMPPS           $0x06, Y8, Y6, K2
@@ -5803,12 +5686,12 @@ fold386:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold386
-	JMP              folded384
+	JNZ              fold333
+	JMP              folded331
 
-other385:
+other332:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold388:
+fold334:
 	VMOVUPS          (BX), Y4
 	VADDPS           Y4, Y2, Y2
 	VMOVUPS          32(BX)(AX*1), Y5
@@ -5818,10 +5701,9 @@ fold388:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold388
-	JMP              folded384
+	JNZ              fold334
 
-folded384:
+folded331:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -5834,24 +5716,19 @@ folded384:
 	VMOVUPS Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted389
+	JE      unwanted335
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(DX)
 
-unwanted389:
+unwanted335:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer383:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer330:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -5867,13 +5744,13 @@ fewer383:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded391
+	JLE     folded337
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other392
+	JNE     other338
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold393:
+fold339:
 	VMOVUPS   (BX), Y2
 	VMOVUPS   (DX), Y4
 	VCMPPS    $0x06, Y6, Y4, K2
@@ -5890,12 +5767,12 @@ fold393:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold393
-	JMP       folded391
+	JNZ       fold339
+	JMP       folded337
 
-other392:
+other338:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold395:
+fold340:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX)(AX*1), Y3
@@ -5903,36 +5780,32 @@ fold395:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold395
-	JMP     folded391
+	JNZ     fold340
 
-folded391:
+folded337:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted396
+	JE      unwanted341
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(DX)
 
-unwanted396:
+unwanted341:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over361:
+over311:
 	CMPQ AX, $0x04
-	JNE  over397
+	JNE  over342
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer398
+	JNE  fewer343
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -5955,13 +5828,13 @@ over361:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded399
+	JLE     folded344
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other400
+	JNE     other345
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold401:
+fold346:
 	VMOVUPS          (BX), X5
 	VMOVUPS          (DX), X6
 	VCMPPS           $0x06, X8, X6, K2
@@ -5976,12 +5849,12 @@ fold401:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold401
-	JMP              folded399
+	JNZ              fold346
+	JMP              folded344
 
-other400:
+other345:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold403:
+fold347:
 	VMOVUPS          (BX), X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
@@ -5991,10 +5864,9 @@ fold403:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold403
-	JMP              folded399
+	JNZ              fold347
 
-folded399:
+folded344:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -6010,19 +5882,19 @@ folded399:
 	VMOVUPS X3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted404
+	JE      unwanted348
 	MOVQ    db+32(FP), BX
 	VMOVUPS X4, (BX)
 
-unwanted404:
+unwanted348:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer398:
+fewer343:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer405
+	JNE  fewer349
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6043,13 +5915,13 @@ fewer398:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded406
+	JLE     folded350
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other407
+	JNE     other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold408:
+fold352:
 	VMOVUPS          (BX), X4
 	VMOVUPS          (DX), X5
 	VCMPPS           $0x06, X7, X5, K2
@@ -6063,12 +5935,12 @@ fold408:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold408
-	JMP              folded406
+	JNZ              fold352
+	JMP              folded350
 
-other407:
+other351:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold410:
+fold353:
 	VMOVUPS          (BX), X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
@@ -6077,10 +5949,9 @@ fold410:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold410
-	JMP              folded406
+	JNZ              fold353
 
-folded406:
+folded350:
 	VPXORD  Z7, Z7, Z7
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z7, Z1, Z1
@@ -6093,19 +5964,19 @@ folded406:
 	VMOVUPS X2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted411
+	JE      unwanted354
 	MOVQ    db+32(FP), BX
 	VMOVUPS X3, (BX)
 
-unwanted411:
+unwanted354:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer405:
+fewer349:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer412
+	JNE  fewer355
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6125,13 +5996,13 @@ fewer405:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded413
+	JLE     folded356
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other414
+	JNE     other357
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold415:
+fold358:
 	VMOVUPS          (BX), X3
 	VMOVUPS          (DX), X4
 	VCMPPS           $0x06, X6, X4, K2
@@ -6144,12 +6015,12 @@ fold415:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold415
-	JMP              folded413
+	JNZ              fold358
+	JMP              folded356
 
-other414:
+other357:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold417:
+fold359:
 	VMOVUPS          (BX), X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
@@ -6157,10 +6028,9 @@ fold417:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold417
-	JMP              folded413
+	JNZ              fold359
 
-folded413:
+folded356:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
@@ -6171,19 +6041,19 @@ folded413:
 	VMOVUPS X1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted418
+	JE      unwanted360
 	MOVQ    db+32(FP), BX
 	VMOVUPS X2, (BX)
 
-unwanted418:
+unwanted360:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer412:
+fewer355:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer419
+	JNE  fewer361
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6201,13 +6071,13 @@ fewer412:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded420
+	JLE     folded362
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other421
+	JNE     other363
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold422:
+fold364:
 	VMOVUPS          (BX), X2
 	VMOVUPS          (DX), X3
 	VCMPPS           $0x06, X5, X3, K2
@@ -6219,22 +6089,21 @@ fold422:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold422
-	JMP              folded420
+	JNZ              fold364
+	JMP              folded362
 
-other421:
+other363:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold424:
+fold365:
 	VMOVUPS          (BX), X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold424
-	JMP              folded420
+	JNZ              fold365
 
-folded420:
+folded362:
 	VPXORD  Z5, Z5, Z5
 	VADDPS  Z5, Z0, Z0
 	VADDPS  Z5, Z1, Z1
@@ -6242,19 +6111,16 @@ folded420:
 	VMOVUPS X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted425
+	JE      unwanted366
 	MOVQ    db+32(FP), BX
 	VMOVUPS X1, (BX)
 
-unwanted425:
+unwanted366:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer419:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer361:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPS (BX), X0
@@ -6267,13 +6133,13 @@ fewer419:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded427
+	JLE     folded368
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other428
+	JNE     other369
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold429:
+fold370:
 	VMOVUPS   (BX), X1
 	VMOVUPS   (DX), X2
 	VCMPPS    $0x06, X4, X2, K2
@@ -6284,43 +6150,41 @@ fold429:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold429
-	JMP       folded427
+	JNZ       fold370
+	JMP       folded368
 
-other428:
+other369:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold431:
+fold371:
 	VMOVUPS (BX), X1
 	VADDPS  X1, X0, X0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold431
-	JMP     folded427
+	JNZ     fold371
 
-folded427:
+folded368:
 	VPXORD  Z4, Z4, Z4
 	VADDPS  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted432
+	JE      unwanted372
 	MOVQ    db+32(FP), BX
 	VMOVUPS X0, (BX)
 
-unwanted432:
+unwanted372:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over397:
+over342:
 	CMPQ   AX, $0x04
-	JLT    over433
+	JLT    over373
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer434
+	JNE    fewer374
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6353,13 +6217,13 @@ over397:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded435
+	JLE     folded375
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other436
+	JNE     other376
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold437:
+fold377:
 	VMOVUPS          (BX), X10
 	VMOVUPS          (DX), X12
 	VCMPPS           $0x06, X14, X12, K2
@@ -6384,12 +6248,12 @@ fold437:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold437
-	JMP              folded435
+	JNZ              fold377
+	JMP              folded375
 
-other436:
+other376:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold439:
+fold378:
 	VMOVUPS          (BX), X10
 	VADDPS           X10, X8, X8
 	VMOVUPS          16(BX)(AX*1), X11
@@ -6405,10 +6269,9 @@ fold439:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold439
-	JMP              folded435
+	JNZ              fold378
 
-folded435:
+folded375:
 	VPXORD  Z14, Z14, Z14
 	VADDPS  Z14, Z0, Z0
 	VADDPS  Z14, Z1, Z1
@@ -6436,22 +6299,22 @@ folded435:
 	VMOVUPS X7, 16(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted440
+	JE      unwanted379
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X8, (BX)
 	VMOVUPS X9, 16(DX)
 
-unwanted440:
+unwanted379:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer434:
+fewer374:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer441
+	JNE  fewer380
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6480,13 +6343,13 @@ fewer434:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded442
+	JLE     folded381
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other443
+	JNE     other382
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold444:
+fold383:
 	VMOVUPS          (BX), X8
 	VMOVUPS          (DX), X10
 	VCMPPS           $0x06, X12, X10, K2
@@ -6509,12 +6372,12 @@ fold444:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold444
-	JMP              folded442
+	JNZ              fold383
+	JMP              folded381
 
-other443:
+other382:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold446:
+fold384:
 	VMOVUPS          (BX), X8
 	VADDPS           X8, X6, X6
 	VMOVUPS          16(BX)(AX*1), X9
@@ -6528,10 +6391,9 @@ fold446:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold446
-	JMP              folded442
+	JNZ              fold384
 
-folded442:
+folded381:
 	VPXORD  Z12, Z12, Z12
 	VADDPS  Z12, Z0, Z0
 	VADDPS  Z12, Z1, Z1
@@ -6553,22 +6415,22 @@ folded442:
 	VMOVUPS X5, 16(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted447
+	JE      unwanted385
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X6, (BX)
 	VMOVUPS X7, 16(DX)
 
-unwanted447:
+unwanted385:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer441:
+fewer380:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer448
+	JNE  fewer386
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6595,13 +6457,13 @@ fewer441:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded449
+	JLE     folded387
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other450
+	JNE     other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold451:
+fold389:
 	VMOVUPS          (BX), X6
 	VMOVUPS          (DX), X8
 	VCMPPS           $0x06, X10, X8, K2
@@ -6622,12 +6484,12 @@ fold451:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold451
-	JMP              folded449
+	JNZ              fold389
+	JMP              folded387
 
-other450:
+other388:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold453:
+fold390:
 	VMOVUPS          (BX), X6
 	VADDPS           X6, X4, X4
 	VMOVUPS          16(BX)(AX*1), X7
@@ -6639,10 +6501,9 @@ fold453:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold453
-	JMP              folded449
+	JNZ              fold390
 
-folded449:
+folded387:
 	VPXORD  Z10, Z10, Z10
 	VADDPS  Z10, Z0, Z0
 	VADDPS  Z10, Z1, Z1
@@ -6660,22 +6521,22 @@ folded449:
 	VMOVUPS X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted454
+	JE      unwanted391
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X4, (BX)
 	VMOVUPS X5, 16(DX)
 
-unwanted454:
+unwanted391:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer448:
+fewer386:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer455
+	JNE  fewer392
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -6699,13 +6560,13 @@ fewer448:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded456
+	JLE     folded393
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other457
+	JNE     other394
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold458:
+fold395:
 	VMOVUPS          (BX), X4
 	VMOVUPS          (DX), X6
 	VCMPPS           $0x06, X8, X6, K2
@@ -6724,12 +6585,12 @@ fold458:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold458
-	JMP              folded456
+	JNZ              fold395
+	JMP              folded393
 
-other457:
+other394:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold460:
+fold396:
 	VMOVUPS          (BX), X4
 	VADDPS           X4, X2, X2
 	VMOVUPS          16(BX)(AX*1), X5
@@ -6739,10 +6600,9 @@ fold460:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold460
-	JMP              folded456
+	JNZ              fold396
 
-folded456:
+folded393:
 	VPXORD  Z8, Z8, Z8
 	VADDPS  Z8, Z0, Z0
 	VADDPS  Z8, Z1, Z1
@@ -6755,24 +6615,19 @@ folded456:
 	VMOVUPS X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted461
+	JE      unwanted397
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X2, (BX)
 	VMOVUPS X3, 16(DX)
 
-unwanted461:
+unwanted397:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer455:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer392:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -6788,13 +6643,13 @@ fewer455:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded463
+	JLE     folded399
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other464
+	JNE     other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold465:
+fold401:
 	VMOVUPS   (BX), X2
 	VMOVUPS   (DX), X4
 	VCMPPS    $0x06, X6, X4, K2
@@ -6811,12 +6666,12 @@ fold465:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold465
-	JMP       folded463
+	JNZ       fold401
+	JMP       folded399
 
-other464:
+other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold467:
+fold402:
 	VMOVUPS (BX), X2
 	VADDPS  X2, X0, X0
 	VMOVUPS 16(BX)(AX*1), X3
@@ -6824,36 +6679,32 @@ fold467:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold467
-	JMP     folded463
+	JNZ     fold402
 
-folded463:
+folded399:
 	VPXORD  Z6, Z6, Z6
 	VADDPS  Z6, Z0, Z0
 	VADDPS  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted468
+	JE      unwanted403
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS X0, (BX)
 	VMOVUPS X1, 16(DX)
 
-unwanted468:
+unwanted403:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over433:
+over373:
 	CMPQ AX, $0x02
-	JNE  over469
+	JNE  over404
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer470
+	JNE  fewer405
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6876,13 +6727,13 @@ over433:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded471
+	JLE    folded406
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other472
+	JNE    other407
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold473:
+fold408:
 	VMOVSD           (BX), X5
 	VMOVSD           (DX), X6
 	VCMPPS           $0x06, X8, X6, K2
@@ -6897,12 +6748,12 @@ fold473:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold473
-	JMP              folded471
+	JNZ              fold408
+	JMP              folded406
 
-other472:
+other407:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold475:
+fold409:
 	VMOVSD           (BX), X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
@@ -6912,10 +6763,9 @@ fold475:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold475
-	JMP              folded471
+	JNZ              fold409
 
-folded471:
+folded406:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -6931,19 +6781,19 @@ folded471:
 	VMOVSD X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted476
+	JE     unwanted410
 	MOVQ   db+32(FP), BX
 	VMOVSD X4, (BX)
 
-unwanted476:
+unwanted410:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer470:
+fewer405:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer477
+	JNE  fewer411
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -6964,13 +6814,13 @@ fewer470:
 	MOVQ   n+112(FP), R9
 	VPXORD Z7, Z7, Z7
 	TESTQ  R9, R9
-	JLE    folded478
+	JLE    folded412
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other479
+	JNE    other413
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold480:
+fold414:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X5
 	VCMPPS           $0x06, X7, X5, K2
@@ -6984,12 +6834,12 @@ fold480:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold480
-	JMP              folded478
+	JNZ              fold414
+	JMP              folded412
 
-other479:
+other413:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold482:
+fold415:
 	VMOVSD           (BX), X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
@@ -6998,10 +6848,9 @@ fold482:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold482
-	JMP              folded478
+	JNZ              fold415
 
-folded478:
+folded412:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -7014,19 +6863,19 @@ folded478:
 	VMOVSD X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted483
+	JE     unwanted416
 	MOVQ   db+32(FP), BX
 	VMOVSD X3, (BX)
 
-unwanted483:
+unwanted416:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer477:
+fewer411:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer484
+	JNE  fewer417
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7046,13 +6895,13 @@ fewer477:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded485
+	JLE    folded418
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other486
+	JNE    other419
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold487:
+fold420:
 	VMOVSD           (BX), X3
 	VMOVSD           (DX), X4
 	VCMPPS           $0x06, X6, X4, K2
@@ -7065,12 +6914,12 @@ fold487:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold487
-	JMP              folded485
+	JNZ              fold420
+	JMP              folded418
 
-other486:
+other419:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold489:
+fold421:
 	VMOVSD           (BX), X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
@@ -7078,10 +6927,9 @@ fold489:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold489
-	JMP              folded485
+	JNZ              fold421
 
-folded485:
+folded418:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -7092,19 +6940,19 @@ folded485:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted490
+	JE     unwanted422
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted490:
+unwanted422:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer484:
+fewer417:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer491
+	JNE  fewer423
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7122,13 +6970,13 @@ fewer484:
 	MOVQ   n+112(FP), R9
 	VPXORD Z5, Z5, Z5
 	TESTQ  R9, R9
-	JLE    folded492
+	JLE    folded424
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other493
+	JNE    other425
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold494:
+fold426:
 	VMOVSD           (BX), X2
 	VMOVSD           (DX), X3
 	VCMPPS           $0x06, X5, X3, K2
@@ -7140,22 +6988,21 @@ fold494:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold494
-	JMP              folded492
+	JNZ              fold426
+	JMP              folded424
 
-other493:
+other425:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold496:
+fold427:
 	VMOVSD           (BX), X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold496
-	JMP              folded492
+	JNZ              fold427
 
-folded492:
+folded424:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -7163,19 +7010,16 @@ folded492:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted497
+	JE     unwanted428
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted497:
+unwanted428:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer491:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer423:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSD (BX), X0
@@ -7188,13 +7032,13 @@ fewer491:
 	MOVQ   n+112(FP), R9
 	VPXORD Z4, Z4, Z4
 	TESTQ  R9, R9
-	JLE    folded499
+	JLE    folded430
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other500
+	JNE    other431
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold501:
+fold432:
 	VMOVSD    (BX), X1
 	VMOVSD    (DX), X2
 	VCMPPS    $0x06, X4, X2, K2
@@ -7205,43 +7049,41 @@ fold501:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold501
-	JMP       folded499
+	JNZ       fold432
+	JMP       folded430
 
-other500:
+other431:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold503:
+fold433:
 	VMOVSD (BX), X1
 	VADDPS X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold503
-	JMP    folded499
+	JNZ    fold433
 
-folded499:
+folded430:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted504
+	JE     unwanted434
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted504:
+unwanted434:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over469:
+over404:
 	CMPQ   AX, $0x02
-	JLT    over505
+	JLT    over435
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x10, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer506
+	JNE    fewer436
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7274,13 +7116,13 @@ over469:
 	MOVQ   n+112(FP), R9
 	VPXORD Z14, Z14, Z14
 	TESTQ  R9, R9
-	JLE    folded507
+	JLE    folded437
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other508
+	JNE    other438
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold509:
+fold439:
 	VMOVSD           (BX), X10
 	VMOVSD           (DX), X12
 	VCMPPS           $0x06, X14, X12, K2
@@ -7305,12 +7147,12 @@ fold509:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold509
-	JMP              folded507
+	JNZ              fold439
+	JMP              folded437
 
-other508:
+other438:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold511:
+fold440:
 	VMOVSD           (BX), X10
 	VADDPS           X10, X8, X8
 	VMOVSD           8(BX)(AX*1), X11
@@ -7326,10 +7168,9 @@ fold511:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold511
-	JMP              folded507
+	JNZ              fold440
 
-folded507:
+folded437:
 	VPXORD Z14, Z14, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -7357,22 +7198,22 @@ folded507:
 	VMOVSD X7, 8(SI)(DI*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted512
+	JE     unwanted441
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X8, (BX)
 	VMOVSD X9, 8(DX)
 
-unwanted512:
+unwanted441:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer506:
+fewer436:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer513
+	JNE  fewer442
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7401,13 +7242,13 @@ fewer506:
 	MOVQ   n+112(FP), R9
 	VPXORD Z12, Z12, Z12
 	TESTQ  R9, R9
-	JLE    folded514
+	JLE    folded443
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other515
+	JNE    other444
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold516:
+fold445:
 	VMOVSD           (BX), X8
 	VMOVSD           (DX), X10
 	VCMPPS           $0x06, X12, X10, K2
@@ -7430,12 +7271,12 @@ fold516:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold516
-	JMP              folded514
+	JNZ              fold445
+	JMP              folded443
 
-other515:
+other444:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold518:
+fold446:
 	VMOVSD           (BX), X8
 	VADDPS           X8, X6, X6
 	VMOVSD           8(BX)(AX*1), X9
@@ -7449,10 +7290,9 @@ fold518:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold518
-	JMP              folded514
+	JNZ              fold446
 
-folded514:
+folded443:
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -7474,22 +7314,22 @@ folded514:
 	VMOVSD X5, 8(DX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted519
+	JE     unwanted447
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X6, (BX)
 	VMOVSD X7, 8(DX)
 
-unwanted519:
+unwanted447:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer513:
+fewer442:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer520
+	JNE  fewer448
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7516,13 +7356,13 @@ fewer513:
 	MOVQ   n+112(FP), R9
 	VPXORD Z10, Z10, Z10
 	TESTQ  R9, R9
-	JLE    folded521
+	JLE    folded449
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other522
+	JNE    other450
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold523:
+fold451:
 	VMOVSD           (BX), X6
 	VMOVSD           (DX), X8
 	VCMPPS           $0x06, X10, X8, K2
@@ -7543,12 +7383,12 @@ fold523:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold523
-	JMP              folded521
+	JNZ              fold451
+	JMP              folded449
 
-other522:
+other450:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold525:
+fold452:
 	VMOVSD           (BX), X6
 	VADDPS           X6, X4, X4
 	VMOVSD           8(BX)(AX*1), X7
@@ -7560,10 +7400,9 @@ fold525:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold525
-	JMP              folded521
+	JNZ              fold452
 
-folded521:
+folded449:
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -7581,22 +7420,22 @@ folded521:
 	VMOVSD X3, 8(DX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted526
+	JE     unwanted453
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X4, (BX)
 	VMOVSD X5, 8(DX)
 
-unwanted526:
+unwanted453:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer520:
+fewer448:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer527
+	JNE  fewer454
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7620,13 +7459,13 @@ fewer520:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded528
+	JLE    folded455
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other529
+	JNE    other456
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold530:
+fold457:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X6
 	VCMPPS           $0x06, X8, X6, K2
@@ -7645,12 +7484,12 @@ fold530:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold530
-	JMP              folded528
+	JNZ              fold457
+	JMP              folded455
 
-other529:
+other456:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold532:
+fold458:
 	VMOVSD           (BX), X4
 	VADDPS           X4, X2, X2
 	VMOVSD           8(BX)(AX*1), X5
@@ -7660,10 +7499,9 @@ fold532:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold532
-	JMP              folded528
+	JNZ              fold458
 
-folded528:
+folded455:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -7676,24 +7514,19 @@ folded528:
 	VMOVSD X1, 8(DX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted533
+	JE     unwanted459
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X2, (BX)
 	VMOVSD X3, 8(DX)
 
-unwanted533:
+unwanted459:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer527:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer454:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ   dbinit+40(FP), BX
 	MOVQ   BX, DX
@@ -7709,13 +7542,13 @@ fewer527:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded535
+	JLE    folded461
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other536
+	JNE    other462
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold537:
+fold463:
 	VMOVSD    (BX), X2
 	VMOVSD    (DX), X4
 	VCMPPS    $0x06, X6, X4, K2
@@ -7732,12 +7565,12 @@ fold537:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold537
-	JMP       folded535
+	JNZ       fold463
+	JMP       folded461
 
-other536:
+other462:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold539:
+fold464:
 	VMOVSD (BX), X2
 	VADDPS X2, X0, X0
 	VMOVSD 8(BX)(AX*1), X3
@@ -7745,34 +7578,30 @@ fold539:
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold539
-	JMP    folded535
+	JNZ    fold464
 
-folded535:
+folded461:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
-	MOVQ   dw+0(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted540
+	JE     unwanted465
 	MOVQ   db+32(FP), BX
 	MOVQ   BX, DX
 	ADDQ   AX, DX
 	VMOVSD X0, (BX)
 	VMOVSD X1, 8(DX)
 
-unwanted540:
+unwanted465:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over505:
+over435:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer541
+	JNE  fewer466
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7795,13 +7624,13 @@ over505:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded542
+	JLE    folded467
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other543
+	JNE    other468
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold544:
+fold469:
 	VMOVSS           (BX), X5
 	VMOVSS           (DX), X6
 	VCMPPS           $0x06, X8, X6, K2
@@ -7816,12 +7645,12 @@ fold544:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold544
-	JMP              folded542
+	JNZ              fold469
+	JMP              folded467
 
-other543:
+other468:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold546:
+fold470:
 	VMOVSS           (BX), X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
@@ -7831,10 +7660,9 @@ fold546:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold546
-	JMP              folded542
+	JNZ              fold470
 
-folded542:
+folded467:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -7850,19 +7678,19 @@ folded542:
 	VMOVSS X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted547
+	JE     unwanted471
 	MOVQ   db+32(FP), BX
 	VMOVSS X4, (BX)
 
-unwanted547:
+unwanted471:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer541:
+fewer466:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer548
+	JNE  fewer472
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7883,13 +7711,13 @@ fewer541:
 	MOVQ   n+112(FP), R9
 	VPXORD Z7, Z7, Z7
 	TESTQ  R9, R9
-	JLE    folded549
+	JLE    folded473
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other550
+	JNE    other474
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold551:
+fold475:
 	VMOVSS           (BX), X4
 	VMOVSS           (DX), X5
 	VCMPPS           $0x06, X7, X5, K2
@@ -7903,12 +7731,12 @@ fold551:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold551
-	JMP              folded549
+	JNZ              fold475
+	JMP              folded473
 
-other550:
+other474:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold553:
+fold476:
 	VMOVSS           (BX), X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
@@ -7917,10 +7745,9 @@ fold553:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold553
-	JMP              folded549
+	JNZ              fold476
 
-folded549:
+folded473:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -7933,19 +7760,19 @@ folded549:
 	VMOVSS X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted554
+	JE     unwanted477
 	MOVQ   db+32(FP), BX
 	VMOVSS X3, (BX)
 
-unwanted554:
+unwanted477:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer548:
+fewer472:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer555
+	JNE  fewer478
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -7965,13 +7792,13 @@ fewer548:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded556
+	JLE    folded479
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other557
+	JNE    other480
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold558:
+fold481:
 	VMOVSS           (BX), X3
 	VMOVSS           (DX), X4
 	VCMPPS           $0x06, X6, X4, K2
@@ -7984,12 +7811,12 @@ fold558:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold558
-	JMP              folded556
+	JNZ              fold481
+	JMP              folded479
 
-other557:
+other480:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold560:
+fold482:
 	VMOVSS           (BX), X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
@@ -7997,10 +7824,9 @@ fold560:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold560
-	JMP              folded556
+	JNZ              fold482
 
-folded556:
+folded479:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -8011,19 +7837,19 @@ folded556:
 	VMOVSS X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted561
+	JE     unwanted483
 	MOVQ   db+32(FP), BX
 	VMOVSS X2, (BX)
 
-unwanted561:
+unwanted483:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer555:
+fewer478:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer562
+	JNE  fewer484
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -8041,13 +7867,13 @@ fewer555:
 	MOVQ   n+112(FP), R9
 	VPXORD Z5, Z5, Z5
 	TESTQ  R9, R9
-	JLE    folded563
+	JLE    folded485
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other564
+	JNE    other486
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold565:
+fold487:
 	VMOVSS           (BX), X2
 	VMOVSS           (DX), X3
 	VCMPPS           $0x06, X5, X3, K2
@@ -8059,22 +7885,21 @@ fold565:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold565
-	JMP              folded563
+	JNZ              fold487
+	JMP              folded485
 
-other564:
+other486:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold567:
+fold488:
 	VMOVSS           (BX), X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold567
-	JMP              folded563
+	JNZ              fold488
 
-folded563:
+folded485:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -8082,19 +7907,16 @@ folded563:
 	VMOVSS X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted568
+	JE     unwanted489
 	MOVQ   db+32(FP), BX
 	VMOVSS X1, (BX)
 
-unwanted568:
+unwanted489:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer562:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer484:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSS (BX), X0
@@ -8107,13 +7929,13 @@ fewer562:
 	MOVQ   n+112(FP), R9
 	VPXORD Z4, Z4, Z4
 	TESTQ  R9, R9
-	JLE    folded570
+	JLE    folded491
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other571
+	JNE    other492
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold572:
+fold493:
 	VMOVSS    (BX), X1
 	VMOVSS    (DX), X2
 	VCMPPS    $0x06, X4, X2, K2
@@ -8124,31 +7946,29 @@ fold572:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold572
-	JMP       folded570
+	JNZ       fold493
+	JMP       folded491
 
-other571:
+other492:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold574:
+fold494:
 	VMOVSS (BX), X1
 	VADDPS X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold574
-	JMP    folded570
+	JNZ    fold494
 
-folded570:
+folded491:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted575
+	JE     unwanted495
 	MOVQ   db+32(FP), BX
 	VMOVSS X0, (BX)
 
-unwanted575:
+unwanted495:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8243,7 +8063,7 @@ fold6:
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
+fold7:
 	VMOVUPD          (BX), Z15
 	VADDPD           Z15, Z12, Z12
 	VMOVUPD          64(BX), Z16
@@ -8265,8 +8085,7 @@ fold8:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold8
-	JMP              folded4
+	JNZ              fold7
 
 folded4:
 	VPXORD  Z20, Z20, Z20
@@ -8302,13 +8121,13 @@ folded4:
 	VMOVUPD Z11, 128(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted9
+	JE      unwanted8
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z12, (BX)
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(BX)
 
-unwanted9:
+unwanted8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8316,7 +8135,7 @@ unwanted9:
 fewer3:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer10
+	JNE  fewer9
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8345,13 +8164,13 @@ fewer3:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded11
+	JLE     folded10
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other12
+	JNE     other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold12:
 	VMOVUPD          (BX), Z12
 	VMOVUPD          (DX), Z15
 	VCMPPD           $0x06, Z17, Z15, K2
@@ -8383,12 +8202,12 @@ fold13:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold13
-	JMP              folded11
+	JNZ              fold12
+	JMP              folded10
 
-other12:
+other11:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
+fold13:
 	VMOVUPD          (BX), Z12
 	VADDPD           Z12, Z9, Z9
 	VMOVUPD          64(BX), Z13
@@ -8407,10 +8226,9 @@ fold15:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold15
-	JMP              folded11
+	JNZ              fold13
 
-folded11:
+folded10:
 	VPXORD  Z17, Z17, Z17
 	VADDPD  Z17, Z0, Z0
 	VADDPD  Z17, Z1, Z1
@@ -8437,21 +8255,21 @@ folded11:
 	VMOVUPD Z8, 128(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted16
+	JE      unwanted14
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z9, (BX)
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Z11, 128(BX)
 
-unwanted16:
+unwanted14:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer10:
+fewer9:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer17
+	JNE  fewer15
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8477,13 +8295,13 @@ fewer10:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded18
+	JLE     folded16
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other19
+	JNE     other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
+fold18:
 	VMOVUPD          (BX), Z9
 	VMOVUPD          (DX), Z12
 	VCMPPD           $0x06, Z14, Z12, K2
@@ -8512,12 +8330,12 @@ fold20:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold20
-	JMP              folded18
+	JNZ              fold18
+	JMP              folded16
 
-other19:
+other17:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
+fold19:
 	VMOVUPD          (BX), Z9
 	VADDPD           Z9, Z6, Z6
 	VMOVUPD          64(BX), Z10
@@ -8533,10 +8351,9 @@ fold22:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold22
-	JMP              folded18
+	JNZ              fold19
 
-folded18:
+folded16:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -8557,21 +8374,21 @@ folded18:
 	VMOVUPD Z5, 128(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted23
+	JE      unwanted20
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Z8, 128(BX)
 
-unwanted23:
+unwanted20:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer17:
+fewer15:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer24
+	JNE  fewer21
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8593,13 +8410,13 @@ fewer17:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded25
+	JLE     folded22
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other26
+	JNE     other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold24:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z9
 	VCMPPD           $0x06, Z11, Z9, K2
@@ -8625,12 +8442,12 @@ fold27:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold27
-	JMP              folded25
+	JNZ              fold24
+	JMP              folded22
 
-other26:
+other23:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold25:
 	VMOVUPD          (BX), Z6
 	VADDPD           Z6, Z3, Z3
 	VMOVUPD          64(BX), Z7
@@ -8643,10 +8460,9 @@ fold29:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold29
-	JMP              folded25
+	JNZ              fold25
 
-folded25:
+folded22:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -8660,21 +8476,18 @@ folded25:
 	VMOVUPD Z2, 128(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted30
+	JE      unwanted26
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Z5, 128(BX)
 
-unwanted30:
+unwanted26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Z0
@@ -8689,13 +8502,13 @@ fewer24:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded32
+	JLE     folded28
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other33
+	JNE     other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold30:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VCMPPD    $0x06, Z8, Z6, K2
@@ -8718,12 +8531,12 @@ fold34:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold34
-	JMP       folded32
+	JNZ       fold30
+	JMP       folded28
 
-other33:
+other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
+fold31:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -8733,36 +8546,34 @@ fold36:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold36
-	JMP     folded32
+	JNZ     fold31
 
-folded32:
+folded28:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
 	VADDPD  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted37
+	JE      unwanted32
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(BX)
 
-unwanted37:
+unwanted32:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 over2:
 	CMPQ   AX, $0x13
-	JGE    over38
+	JGE    over33
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000090, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer39
+	JNE    fewer34
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8800,13 +8611,13 @@ over2:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded40
+	JLE     folded35
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other41
+	JNE     other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold42:
+fold37:
 	VMOVUPD          (BX), Z15
 	VMOVUPD          (DX), Z18
 	VCMPPD           $0x06, Z20, Z18, K2
@@ -8841,12 +8652,12 @@ fold42:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold42
-	JMP              folded40
+	JNZ              fold37
+	JMP              folded35
 
-other41:
+other36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold44:
+fold38:
 	VMOVUPD          (BX), Z15
 	VADDPD           Z15, Z12, Z12
 	VMOVUPD          64(BX), Z16
@@ -8868,10 +8679,9 @@ fold44:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold44
-	JMP              folded40
+	JNZ              fold38
 
-folded40:
+folded35:
 	VPXORD  Z20, Z20, Z20
 	VADDPD  Z20, Z0, Z0
 	VADDPD  Z20, Z1, Z1
@@ -8908,7 +8718,7 @@ folded40:
 	VMOVUPD X11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted45
+	JE      unwanted39
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -8916,15 +8726,15 @@ folded40:
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD X14, 128(DX)
 
-unwanted45:
+unwanted39:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer39:
+fewer34:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer46
+	JNE  fewer40
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -8957,13 +8767,13 @@ fewer39:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded47
+	JLE     folded41
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other48
+	JNE     other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold49:
+fold43:
 	VMOVUPD          (BX), Z12
 	VMOVUPD          (DX), Z15
 	VCMPPD           $0x06, Z17, Z15, K2
@@ -8995,12 +8805,12 @@ fold49:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold49
-	JMP              folded47
+	JNZ              fold43
+	JMP              folded41
 
-other48:
+other42:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold51:
+fold44:
 	VMOVUPD          (BX), Z12
 	VADDPD           Z12, Z9, Z9
 	VMOVUPD          64(BX), Z13
@@ -9019,10 +8829,9 @@ fold51:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold51
-	JMP              folded47
+	JNZ              fold44
 
-folded47:
+folded41:
 	VPXORD  Z17, Z17, Z17
 	VADDPD  Z17, Z0, Z0
 	VADDPD  Z17, Z1, Z1
@@ -9051,7 +8860,7 @@ folded47:
 	VMOVUPD X8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted52
+	JE      unwanted45
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9059,15 +8868,15 @@ folded47:
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD X11, 128(DX)
 
-unwanted52:
+unwanted45:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer46:
+fewer40:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer53
+	JNE  fewer46
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9097,13 +8906,13 @@ fewer46:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded54
+	JLE     folded47
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other55
+	JNE     other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold56:
+fold49:
 	VMOVUPD          (BX), Z9
 	VMOVUPD          (DX), Z12
 	VCMPPD           $0x06, Z14, Z12, K2
@@ -9132,12 +8941,12 @@ fold56:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold56
-	JMP              folded54
+	JNZ              fold49
+	JMP              folded47
 
-other55:
+other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold58:
+fold50:
 	VMOVUPD          (BX), Z9
 	VADDPD           Z9, Z6, Z6
 	VMOVUPD          64(BX), Z10
@@ -9153,10 +8962,9 @@ fold58:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold58
-	JMP              folded54
+	JNZ              fold50
 
-folded54:
+folded47:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -9179,7 +8987,7 @@ folded54:
 	VMOVUPD X5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted59
+	JE      unwanted51
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9187,15 +8995,15 @@ folded54:
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD X8, 128(DX)
 
-unwanted59:
+unwanted51:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer53:
+fewer46:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer60
+	JNE  fewer52
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9221,13 +9029,13 @@ fewer53:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded61
+	JLE     folded53
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other62
+	JNE     other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold63:
+fold55:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z9
 	VCMPPD           $0x06, Z11, Z9, K2
@@ -9253,12 +9061,12 @@ fold63:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold63
-	JMP              folded61
+	JNZ              fold55
+	JMP              folded53
 
-other62:
+other54:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold65:
+fold56:
 	VMOVUPD          (BX), Z6
 	VADDPD           Z6, Z3, Z3
 	VMOVUPD          64(BX), Z7
@@ -9271,10 +9079,9 @@ fold65:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold65
-	JMP              folded61
+	JNZ              fold56
 
-folded61:
+folded53:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -9290,7 +9097,7 @@ folded61:
 	VMOVUPD X2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted66
+	JE      unwanted57
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9298,17 +9105,12 @@ folded61:
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD X5, 128(DX)
 
-unwanted66:
+unwanted57:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer60:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer52:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -9325,13 +9127,13 @@ fewer60:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded68
+	JLE     folded59
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other69
+	JNE     other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold70:
+fold61:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VCMPPD    $0x06, Z8, Z6, K2
@@ -9354,12 +9156,12 @@ fold70:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold70
-	JMP       folded68
+	JNZ       fold61
+	JMP       folded59
 
-other69:
+other60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold72:
+fold62:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -9369,20 +9171,16 @@ fold72:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold72
-	JMP     folded68
+	JNZ     fold62
 
-folded68:
+folded59:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
 	VADDPD  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted73
+	JE      unwanted63
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9390,19 +9188,19 @@ folded68:
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD X2, 128(DX)
 
-unwanted73:
+unwanted63:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over38:
+over33:
 	CMPQ   AX, $0x15
-	JGE    over74
+	JGE    over64
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000a0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer75
+	JNE    fewer65
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9440,13 +9238,13 @@ over38:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded76
+	JLE     folded66
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other77
+	JNE     other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold68:
 	VMOVUPD          (BX), Z15
 	VMOVUPD          (DX), Z18
 	VCMPPD           $0x06, Z20, Z18, K2
@@ -9481,12 +9279,12 @@ fold78:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold78
-	JMP              folded76
+	JNZ              fold68
+	JMP              folded66
 
-other77:
+other67:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
+fold69:
 	VMOVUPD          (BX), Z15
 	VADDPD           Z15, Z12, Z12
 	VMOVUPD          64(BX), Z16
@@ -9508,10 +9306,9 @@ fold80:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold80
-	JMP              folded76
+	JNZ              fold69
 
-folded76:
+folded66:
 	VPXORD  Z20, Z20, Z20
 	VADDPD  Z20, Z0, Z0
 	VADDPD  Z20, Z1, Z1
@@ -9548,7 +9345,7 @@ folded76:
 	VMOVUPD Y11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted81
+	JE      unwanted70
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9556,15 +9353,15 @@ folded76:
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Y14, 128(DX)
 
-unwanted81:
+unwanted70:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer65:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer82
+	JNE  fewer71
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9597,13 +9394,13 @@ fewer75:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded83
+	JLE     folded72
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other84
+	JNE     other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
+fold74:
 	VMOVUPD          (BX), Z12
 	VMOVUPD          (DX), Z15
 	VCMPPD           $0x06, Z17, Z15, K2
@@ -9635,12 +9432,12 @@ fold85:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold85
-	JMP              folded83
+	JNZ              fold74
+	JMP              folded72
 
-other84:
+other73:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold75:
 	VMOVUPD          (BX), Z12
 	VADDPD           Z12, Z9, Z9
 	VMOVUPD          64(BX), Z13
@@ -9659,10 +9456,9 @@ fold87:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold87
-	JMP              folded83
+	JNZ              fold75
 
-folded83:
+folded72:
 	VPXORD  Z17, Z17, Z17
 	VADDPD  Z17, Z0, Z0
 	VADDPD  Z17, Z1, Z1
@@ -9691,7 +9487,7 @@ folded83:
 	VMOVUPD Y8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted88
+	JE      unwanted76
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9699,15 +9495,15 @@ folded83:
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Y11, 128(DX)
 
-unwanted88:
+unwanted76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer82:
+fewer71:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer89
+	JNE  fewer77
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9737,13 +9533,13 @@ fewer82:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded90
+	JLE     folded78
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other91
+	JNE     other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
+fold80:
 	VMOVUPD          (BX), Z9
 	VMOVUPD          (DX), Z12
 	VCMPPD           $0x06, Z14, Z12, K2
@@ -9772,12 +9568,12 @@ fold92:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold92
-	JMP              folded90
+	JNZ              fold80
+	JMP              folded78
 
-other91:
+other79:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold81:
 	VMOVUPD          (BX), Z9
 	VADDPD           Z9, Z6, Z6
 	VMOVUPD          64(BX), Z10
@@ -9793,10 +9589,9 @@ fold94:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold94
-	JMP              folded90
+	JNZ              fold81
 
-folded90:
+folded78:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -9819,7 +9614,7 @@ folded90:
 	VMOVUPD Y5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted95
+	JE      unwanted82
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9827,15 +9622,15 @@ folded90:
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Y8, 128(DX)
 
-unwanted95:
+unwanted82:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer89:
+fewer77:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer96
+	JNE  fewer83
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -9861,13 +9656,13 @@ fewer89:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded97
+	JLE     folded84
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other98
+	JNE     other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold86:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z9
 	VCMPPD           $0x06, Z11, Z9, K2
@@ -9893,12 +9688,12 @@ fold99:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold99
-	JMP              folded97
+	JNZ              fold86
+	JMP              folded84
 
-other98:
+other85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold87:
 	VMOVUPD          (BX), Z6
 	VADDPD           Z6, Z3, Z3
 	VMOVUPD          64(BX), Z7
@@ -9911,10 +9706,9 @@ fold101:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold101
-	JMP              folded97
+	JNZ              fold87
 
-folded97:
+folded84:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -9930,7 +9724,7 @@ folded97:
 	VMOVUPD Y2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted102
+	JE      unwanted88
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -9938,17 +9732,12 @@ folded97:
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Y5, 128(DX)
 
-unwanted102:
+unwanted88:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer96:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer83:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -9965,13 +9754,13 @@ fewer96:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded104
+	JLE     folded90
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other105
+	JNE     other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold92:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VCMPPD    $0x06, Z8, Z6, K2
@@ -9994,12 +9783,12 @@ fold106:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold106
-	JMP       folded104
+	JNZ       fold92
+	JMP       folded90
 
-other105:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold93:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -10009,20 +9798,16 @@ fold108:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold108
-	JMP     folded104
+	JNZ     fold93
 
-folded104:
+folded90:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
 	VADDPD  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted109
+	JE      unwanted94
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10030,17 +9815,17 @@ folded104:
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Y2, 128(DX)
 
-unwanted109:
+unwanted94:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over64:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer110
+	JNE    fewer95
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10078,13 +9863,13 @@ over74:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z20, Z20, Z20
 	TESTQ   R9, R9
-	JLE     folded111
+	JLE     folded96
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other112
+	JNE     other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold98:
 	VMOVUPD          (BX), Z15
 	VMOVUPD          (DX), Z18
 	VCMPPD           $0x06, Z20, Z18, K2
@@ -10119,12 +9904,12 @@ fold113:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold113
-	JMP              folded111
+	JNZ              fold98
+	JMP              folded96
 
-other112:
+other97:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold99:
 	VMOVUPD          (BX), Z15
 	VADDPD           Z15, Z12, Z12
 	VMOVUPD          64(BX), Z16
@@ -10146,10 +9931,9 @@ fold115:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold115
-	JMP              folded111
+	JNZ              fold99
 
-folded111:
+folded96:
 	VPXORD  Z20, Z20, Z20
 	VADDPD  Z20, Z0, Z0
 	VADDPD  Z20, Z1, Z1
@@ -10186,7 +9970,7 @@ folded111:
 	VMOVUPD Z11, 128(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted116
+	JE      unwanted100
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10194,15 +9978,15 @@ folded111:
 	VMOVUPD Z13, 64(BX)
 	VMOVUPD Z14, 128(DX)
 
-unwanted116:
+unwanted100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer110:
+fewer95:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer117
+	JNE  fewer101
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10235,13 +10019,13 @@ fewer110:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z17, Z17, Z17
 	TESTQ   R9, R9
-	JLE     folded118
+	JLE     folded102
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other119
+	JNE     other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
+fold104:
 	VMOVUPD          (BX), Z12
 	VMOVUPD          (DX), Z15
 	VCMPPD           $0x06, Z17, Z15, K2
@@ -10273,12 +10057,12 @@ fold120:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold120
-	JMP              folded118
+	JNZ              fold104
+	JMP              folded102
 
-other119:
+other103:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold105:
 	VMOVUPD          (BX), Z12
 	VADDPD           Z12, Z9, Z9
 	VMOVUPD          64(BX), Z13
@@ -10297,10 +10081,9 @@ fold122:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold122
-	JMP              folded118
+	JNZ              fold105
 
-folded118:
+folded102:
 	VPXORD  Z17, Z17, Z17
 	VADDPD  Z17, Z0, Z0
 	VADDPD  Z17, Z1, Z1
@@ -10329,7 +10112,7 @@ folded118:
 	VMOVUPD Z8, 128(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted123
+	JE      unwanted106
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10337,15 +10120,15 @@ folded118:
 	VMOVUPD Z10, 64(BX)
 	VMOVUPD Z11, 128(DX)
 
-unwanted123:
+unwanted106:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer117:
+fewer101:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer124
+	JNE  fewer107
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10375,13 +10158,13 @@ fewer117:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded125
+	JLE     folded108
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other126
+	JNE     other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold110:
 	VMOVUPD          (BX), Z9
 	VMOVUPD          (DX), Z12
 	VCMPPD           $0x06, Z14, Z12, K2
@@ -10410,12 +10193,12 @@ fold127:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold127
-	JMP              folded125
+	JNZ              fold110
+	JMP              folded108
 
-other126:
+other109:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold111:
 	VMOVUPD          (BX), Z9
 	VADDPD           Z9, Z6, Z6
 	VMOVUPD          64(BX), Z10
@@ -10431,10 +10214,9 @@ fold129:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold129
-	JMP              folded125
+	JNZ              fold111
 
-folded125:
+folded108:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -10457,7 +10239,7 @@ folded125:
 	VMOVUPD Z5, 128(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted130
+	JE      unwanted112
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10465,15 +10247,15 @@ folded125:
 	VMOVUPD Z7, 64(BX)
 	VMOVUPD Z8, 128(DX)
 
-unwanted130:
+unwanted112:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer124:
+fewer107:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer131
+	JNE  fewer113
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10499,13 +10281,13 @@ fewer124:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z11, Z11, Z11
 	TESTQ   R9, R9
-	JLE     folded132
+	JLE     folded114
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other133
+	JNE     other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
+fold116:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z9
 	VCMPPD           $0x06, Z11, Z9, K2
@@ -10531,12 +10313,12 @@ fold134:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold134
-	JMP              folded132
+	JNZ              fold116
+	JMP              folded114
 
-other133:
+other115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold117:
 	VMOVUPD          (BX), Z6
 	VADDPD           Z6, Z3, Z3
 	VMOVUPD          64(BX), Z7
@@ -10549,10 +10331,9 @@ fold136:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold136
-	JMP              folded132
+	JNZ              fold117
 
-folded132:
+folded114:
 	VPXORD  Z11, Z11, Z11
 	VADDPD  Z11, Z0, Z0
 	VADDPD  Z11, Z1, Z1
@@ -10568,7 +10349,7 @@ folded132:
 	VMOVUPD Z2, 128(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted137
+	JE      unwanted118
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10576,17 +10357,12 @@ folded132:
 	VMOVUPD Z4, 64(BX)
 	VMOVUPD Z5, 128(DX)
 
-unwanted137:
+unwanted118:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer131:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer113:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -10603,13 +10379,13 @@ fewer131:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded139
+	JLE     folded120
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other140
+	JNE     other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold122:
 	VMOVUPD   (BX), Z3
 	VMOVUPD   (DX), Z6
 	VCMPPD    $0x06, Z8, Z6, K2
@@ -10632,12 +10408,12 @@ fold141:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold141
-	JMP       folded139
+	JNZ       fold122
+	JMP       folded120
 
-other140:
+other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold123:
 	VMOVUPD (BX), Z3
 	VADDPD  Z3, Z0, Z0
 	VMOVUPD 64(BX), Z4
@@ -10647,20 +10423,16 @@ fold143:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold143
-	JMP     folded139
+	JNZ     fold123
 
-folded139:
+folded120:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
 	VADDPD  Z8, Z2, Z2
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted144
+	JE      unwanted124
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10668,19 +10440,19 @@ folded139:
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(DX)
 
-unwanted144:
+unwanted124:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower145
+	JLE  narrower125
 	CMPQ AX, $0x10
-	JNE  over146
+	JNE  over126
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer147
+	JNE  fewer127
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10708,13 +10480,13 @@ narrower1:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded148
+	JLE     folded128
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other149
+	JNE     other129
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold150:
+fold130:
 	VMOVUPD          (BX), Z10
 	VMOVUPD          (DX), Z12
 	VCMPPD           $0x06, Z14, Z12, K2
@@ -10739,12 +10511,12 @@ fold150:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold150
-	JMP              folded148
+	JNZ              fold130
+	JMP              folded128
 
-other149:
+other129:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold152:
+fold131:
 	VMOVUPD          (BX), Z10
 	VADDPD           Z10, Z8, Z8
 	VMOVUPD          64(BX), Z11
@@ -10760,10 +10532,9 @@ fold152:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold152
-	JMP              folded148
+	JNZ              fold131
 
-folded148:
+folded128:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -10788,20 +10559,20 @@ folded148:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted153
+	JE      unwanted132
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(BX)
 
-unwanted153:
+unwanted132:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer147:
+fewer127:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer154
+	JNE  fewer133
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10826,13 +10597,13 @@ fewer147:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded155
+	JLE     folded134
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other156
+	JNE     other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold157:
+fold136:
 	VMOVUPD          (BX), Z8
 	VMOVUPD          (DX), Z10
 	VCMPPD           $0x06, Z12, Z10, K2
@@ -10855,12 +10626,12 @@ fold157:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold157
-	JMP              folded155
+	JNZ              fold136
+	JMP              folded134
 
-other156:
+other135:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold159:
+fold137:
 	VMOVUPD          (BX), Z8
 	VADDPD           Z8, Z6, Z6
 	VMOVUPD          64(BX), Z9
@@ -10874,10 +10645,9 @@ fold159:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold159
-	JMP              folded155
+	JNZ              fold137
 
-folded155:
+folded134:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -10897,20 +10667,20 @@ folded155:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted160
+	JE      unwanted138
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(BX)
 
-unwanted160:
+unwanted138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer154:
+fewer133:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer161
+	JNE  fewer139
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -10933,13 +10703,13 @@ fewer154:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded162
+	JLE     folded140
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other163
+	JNE     other141
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold164:
+fold142:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z8
 	VCMPPD           $0x06, Z10, Z8, K2
@@ -10960,12 +10730,12 @@ fold164:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold164
-	JMP              folded162
+	JNZ              fold142
+	JMP              folded140
 
-other163:
+other141:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold166:
+fold143:
 	VMOVUPD          (BX), Z6
 	VADDPD           Z6, Z4, Z4
 	VMOVUPD          64(BX), Z7
@@ -10977,10 +10747,9 @@ fold166:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold166
-	JMP              folded162
+	JNZ              fold143
 
-folded162:
+folded140:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -10996,20 +10765,20 @@ folded162:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted167
+	JE      unwanted144
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Z5, 64(BX)
 
-unwanted167:
+unwanted144:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer161:
+fewer139:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer168
+	JNE  fewer145
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11029,13 +10798,13 @@ fewer161:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded169
+	JLE     folded146
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other170
+	JNE     other147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold171:
+fold148:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z6
 	VCMPPD           $0x06, Z8, Z6, K2
@@ -11054,12 +10823,12 @@ fold171:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold171
-	JMP              folded169
+	JNZ              fold148
+	JMP              folded146
 
-other170:
+other147:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold173:
+fold149:
 	VMOVUPD          (BX), Z4
 	VADDPD           Z4, Z2, Z2
 	VMOVUPD          64(BX), Z5
@@ -11069,10 +10838,9 @@ fold173:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold173
-	JMP              folded169
+	JNZ              fold149
 
-folded169:
+folded146:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -11083,20 +10851,17 @@ folded169:
 	VMOVUPD Z1, 64(BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted174
+	JE      unwanted150
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Z3, 64(BX)
 
-unwanted174:
+unwanted150:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer168:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer145:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Z0
@@ -11110,13 +10875,13 @@ fewer168:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded176
+	JLE     folded152
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other177
+	JNE     other153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold178:
+fold154:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -11133,12 +10898,12 @@ fold178:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold178
-	JMP       folded176
+	JNZ       fold154
+	JMP       folded152
 
-other177:
+other153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold180:
+fold155:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX), Z3
@@ -11146,34 +10911,32 @@ fold180:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold180
-	JMP     folded176
+	JNZ     fold155
 
-folded176:
+folded152:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted181
+	JE      unwanted156
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 
-unwanted181:
+unwanted156:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over146:
+over126:
 	CMPQ   AX, $0x0b
-	JGE    over182
+	JGE    over157
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x50, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer183
+	JNE    fewer158
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11206,13 +10969,13 @@ over146:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded184
+	JLE     folded159
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other185
+	JNE     other160
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold186:
+fold161:
 	VMOVUPD          (BX), Z10
 	VMOVUPD          (DX), Z12
 	VCMPPD           $0x06, Z14, Z12, K2
@@ -11237,12 +11000,12 @@ fold186:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold186
-	JMP              folded184
+	JNZ              fold161
+	JMP              folded159
 
-other185:
+other160:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold188:
+fold162:
 	VMOVUPD          (BX), Z10
 	VADDPD           Z10, Z8, Z8
 	VMOVUPD          64(BX)(AX*1), X11
@@ -11258,10 +11021,9 @@ fold188:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold188
-	JMP              folded184
+	JNZ              fold162
 
-folded184:
+folded159:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -11289,22 +11051,22 @@ folded184:
 	VMOVUPD X7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted189
+	JE      unwanted163
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
 	VMOVUPD X9, 64(DX)
 
-unwanted189:
+unwanted163:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer183:
+fewer158:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer190
+	JNE  fewer164
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11333,13 +11095,13 @@ fewer183:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded191
+	JLE     folded165
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other192
+	JNE     other166
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold193:
+fold167:
 	VMOVUPD          (BX), Z8
 	VMOVUPD          (DX), Z10
 	VCMPPD           $0x06, Z12, Z10, K2
@@ -11362,12 +11124,12 @@ fold193:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold193
-	JMP              folded191
+	JNZ              fold167
+	JMP              folded165
 
-other192:
+other166:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold195:
+fold168:
 	VMOVUPD          (BX), Z8
 	VADDPD           Z8, Z6, Z6
 	VMOVUPD          64(BX)(AX*1), X9
@@ -11381,10 +11143,9 @@ fold195:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold195
-	JMP              folded191
+	JNZ              fold168
 
-folded191:
+folded165:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -11406,22 +11167,22 @@ folded191:
 	VMOVUPD X5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted196
+	JE      unwanted169
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD X7, 64(DX)
 
-unwanted196:
+unwanted169:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer190:
+fewer164:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer197
+	JNE  fewer170
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11448,13 +11209,13 @@ fewer190:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded198
+	JLE     folded171
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other199
+	JNE     other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold200:
+fold173:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z8
 	VCMPPD           $0x06, Z10, Z8, K2
@@ -11475,12 +11236,12 @@ fold200:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold200
-	JMP              folded198
+	JNZ              fold173
+	JMP              folded171
 
-other199:
+other172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold202:
+fold174:
 	VMOVUPD          (BX), Z6
 	VADDPD           Z6, Z4, Z4
 	VMOVUPD          64(BX)(AX*1), X7
@@ -11492,10 +11253,9 @@ fold202:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold202
-	JMP              folded198
+	JNZ              fold174
 
-folded198:
+folded171:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -11513,22 +11273,22 @@ folded198:
 	VMOVUPD X3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted203
+	JE      unwanted175
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
 	VMOVUPD X5, 64(DX)
 
-unwanted203:
+unwanted175:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer197:
+fewer170:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer204
+	JNE  fewer176
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11552,13 +11312,13 @@ fewer197:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded205
+	JLE     folded177
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other206
+	JNE     other178
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold207:
+fold179:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z6
 	VCMPPD           $0x06, Z8, Z6, K2
@@ -11577,12 +11337,12 @@ fold207:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold207
-	JMP              folded205
+	JNZ              fold179
+	JMP              folded177
 
-other206:
+other178:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold209:
+fold180:
 	VMOVUPD          (BX), Z4
 	VADDPD           Z4, Z2, Z2
 	VMOVUPD          64(BX)(AX*1), X5
@@ -11592,10 +11352,9 @@ fold209:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold209
-	JMP              folded205
+	JNZ              fold180
 
-folded205:
+folded177:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -11608,24 +11367,19 @@ folded205:
 	VMOVUPD X1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted210
+	JE      unwanted181
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
 	VMOVUPD X3, 64(DX)
 
-unwanted210:
+unwanted181:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer204:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer176:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -11641,13 +11395,13 @@ fewer204:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded212
+	JLE     folded183
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other213
+	JNE     other184
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold214:
+fold185:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -11664,12 +11418,12 @@ fold214:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold214
-	JMP       folded212
+	JNZ       fold185
+	JMP       folded183
 
-other213:
+other184:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold216:
+fold186:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX)(AX*1), X3
@@ -11677,38 +11431,34 @@ fold216:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold216
-	JMP     folded212
+	JNZ     fold186
 
-folded212:
+folded183:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted217
+	JE      unwanted187
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD X1, 64(DX)
 
-unwanted217:
+unwanted187:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over182:
+over157:
 	CMPQ   AX, $0x0d
-	JGE    over218
+	JGE    over188
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer219
+	JNE    fewer189
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11741,13 +11491,13 @@ over182:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded220
+	JLE     folded190
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other221
+	JNE     other191
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold222:
+fold192:
 	VMOVUPD          (BX), Z10
 	VMOVUPD          (DX), Z12
 	VCMPPD           $0x06, Z14, Z12, K2
@@ -11772,12 +11522,12 @@ fold222:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold222
-	JMP              folded220
+	JNZ              fold192
+	JMP              folded190
 
-other221:
+other191:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold224:
+fold193:
 	VMOVUPD          (BX), Z10
 	VADDPD           Z10, Z8, Z8
 	VMOVUPD          64(BX)(AX*1), Y11
@@ -11793,10 +11543,9 @@ fold224:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold224
-	JMP              folded220
+	JNZ              fold193
 
-folded220:
+folded190:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -11824,22 +11573,22 @@ folded220:
 	VMOVUPD Y7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted225
+	JE      unwanted194
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Y9, 64(DX)
 
-unwanted225:
+unwanted194:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer219:
+fewer189:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer226
+	JNE  fewer195
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11868,13 +11617,13 @@ fewer219:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded227
+	JLE     folded196
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other228
+	JNE     other197
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold229:
+fold198:
 	VMOVUPD          (BX), Z8
 	VMOVUPD          (DX), Z10
 	VCMPPD           $0x06, Z12, Z10, K2
@@ -11897,12 +11646,12 @@ fold229:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold229
-	JMP              folded227
+	JNZ              fold198
+	JMP              folded196
 
-other228:
+other197:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold231:
+fold199:
 	VMOVUPD          (BX), Z8
 	VADDPD           Z8, Z6, Z6
 	VMOVUPD          64(BX)(AX*1), Y9
@@ -11916,10 +11665,9 @@ fold231:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold231
-	JMP              folded227
+	JNZ              fold199
 
-folded227:
+folded196:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -11941,22 +11689,22 @@ folded227:
 	VMOVUPD Y5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted232
+	JE      unwanted200
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Y7, 64(DX)
 
-unwanted232:
+unwanted200:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer226:
+fewer195:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer233
+	JNE  fewer201
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -11983,13 +11731,13 @@ fewer226:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded234
+	JLE     folded202
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other235
+	JNE     other203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold236:
+fold204:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z8
 	VCMPPD           $0x06, Z10, Z8, K2
@@ -12010,12 +11758,12 @@ fold236:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold236
-	JMP              folded234
+	JNZ              fold204
+	JMP              folded202
 
-other235:
+other203:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold238:
+fold205:
 	VMOVUPD          (BX), Z6
 	VADDPD           Z6, Z4, Z4
 	VMOVUPD          64(BX)(AX*1), Y7
@@ -12027,10 +11775,9 @@ fold238:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold238
-	JMP              folded234
+	JNZ              fold205
 
-folded234:
+folded202:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -12048,22 +11795,22 @@ folded234:
 	VMOVUPD Y3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted239
+	JE      unwanted206
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Y5, 64(DX)
 
-unwanted239:
+unwanted206:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer233:
+fewer201:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer240
+	JNE  fewer207
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12087,13 +11834,13 @@ fewer233:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded241
+	JLE     folded208
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other242
+	JNE     other209
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold243:
+fold210:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z6
 	VCMPPD           $0x06, Z8, Z6, K2
@@ -12112,12 +11859,12 @@ fold243:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold243
-	JMP              folded241
+	JNZ              fold210
+	JMP              folded208
 
-other242:
+other209:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold245:
+fold211:
 	VMOVUPD          (BX), Z4
 	VADDPD           Z4, Z2, Z2
 	VMOVUPD          64(BX)(AX*1), Y5
@@ -12127,10 +11874,9 @@ fold245:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold245
-	JMP              folded241
+	JNZ              fold211
 
-folded241:
+folded208:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -12143,24 +11889,19 @@ folded241:
 	VMOVUPD Y1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted246
+	JE      unwanted212
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Y3, 64(DX)
 
-unwanted246:
+unwanted212:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer240:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer207:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -12176,13 +11917,13 @@ fewer240:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded248
+	JLE     folded214
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other249
+	JNE     other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold250:
+fold216:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -12199,12 +11940,12 @@ fold250:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold250
-	JMP       folded248
+	JNZ       fold216
+	JMP       folded214
 
-other249:
+other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold252:
+fold217:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX)(AX*1), Y3
@@ -12212,36 +11953,32 @@ fold252:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold252
-	JMP     folded248
+	JNZ     fold217
 
-folded248:
+folded214:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted253
+	JE      unwanted218
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Y1, 64(DX)
 
-unwanted253:
+unwanted218:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over218:
+over188:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer254
+	JNE    fewer219
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12274,13 +12011,13 @@ over218:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded255
+	JLE     folded220
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other256
+	JNE     other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold257:
+fold222:
 	VMOVUPD          (BX), Z10
 	VMOVUPD          (DX), Z12
 	VCMPPD           $0x06, Z14, Z12, K2
@@ -12305,12 +12042,12 @@ fold257:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold257
-	JMP              folded255
+	JNZ              fold222
+	JMP              folded220
 
-other256:
+other221:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold259:
+fold223:
 	VMOVUPD          (BX), Z10
 	VADDPD           Z10, Z8, Z8
 	VMOVUPD          64(BX)(AX*1), Z11
@@ -12326,10 +12063,9 @@ fold259:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold259
-	JMP              folded255
+	JNZ              fold223
 
-folded255:
+folded220:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -12357,22 +12093,22 @@ folded255:
 	VMOVUPD Z7, 64(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted260
+	JE      unwanted224
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z8, (BX)
 	VMOVUPD Z9, 64(DX)
 
-unwanted260:
+unwanted224:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer254:
+fewer219:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer261
+	JNE  fewer225
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12401,13 +12137,13 @@ fewer254:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded262
+	JLE     folded226
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other263
+	JNE     other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold264:
+fold228:
 	VMOVUPD          (BX), Z8
 	VMOVUPD          (DX), Z10
 	VCMPPD           $0x06, Z12, Z10, K2
@@ -12430,12 +12166,12 @@ fold264:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold264
-	JMP              folded262
+	JNZ              fold228
+	JMP              folded226
 
-other263:
+other227:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold266:
+fold229:
 	VMOVUPD          (BX), Z8
 	VADDPD           Z8, Z6, Z6
 	VMOVUPD          64(BX)(AX*1), Z9
@@ -12449,10 +12185,9 @@ fold266:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold266
-	JMP              folded262
+	JNZ              fold229
 
-folded262:
+folded226:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -12474,22 +12209,22 @@ folded262:
 	VMOVUPD Z5, 64(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted267
+	JE      unwanted230
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z6, (BX)
 	VMOVUPD Z7, 64(DX)
 
-unwanted267:
+unwanted230:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer261:
+fewer225:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer268
+	JNE  fewer231
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12516,13 +12251,13 @@ fewer261:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded269
+	JLE     folded232
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other270
+	JNE     other233
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold271:
+fold234:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z8
 	VCMPPD           $0x06, Z10, Z8, K2
@@ -12543,12 +12278,12 @@ fold271:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold271
-	JMP              folded269
+	JNZ              fold234
+	JMP              folded232
 
-other270:
+other233:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold273:
+fold235:
 	VMOVUPD          (BX), Z6
 	VADDPD           Z6, Z4, Z4
 	VMOVUPD          64(BX)(AX*1), Z7
@@ -12560,10 +12295,9 @@ fold273:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold273
-	JMP              folded269
+	JNZ              fold235
 
-folded269:
+folded232:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -12581,22 +12315,22 @@ folded269:
 	VMOVUPD Z3, 64(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted274
+	JE      unwanted236
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z4, (BX)
 	VMOVUPD Z5, 64(DX)
 
-unwanted274:
+unwanted236:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer268:
+fewer231:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer275
+	JNE  fewer237
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12620,13 +12354,13 @@ fewer268:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded276
+	JLE     folded238
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other277
+	JNE     other239
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold278:
+fold240:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z6
 	VCMPPD           $0x06, Z8, Z6, K2
@@ -12645,12 +12379,12 @@ fold278:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold278
-	JMP              folded276
+	JNZ              fold240
+	JMP              folded238
 
-other277:
+other239:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold280:
+fold241:
 	VMOVUPD          (BX), Z4
 	VADDPD           Z4, Z2, Z2
 	VMOVUPD          64(BX)(AX*1), Z5
@@ -12660,10 +12394,9 @@ fold280:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold280
-	JMP              folded276
+	JNZ              fold241
 
-folded276:
+folded238:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -12676,24 +12409,19 @@ folded276:
 	VMOVUPD Z1, 64(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted281
+	JE      unwanted242
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z2, (BX)
 	VMOVUPD Z3, 64(DX)
 
-unwanted281:
+unwanted242:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer275:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer237:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -12709,13 +12437,13 @@ fewer275:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded283
+	JLE     folded244
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other284
+	JNE     other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold285:
+fold246:
 	VMOVUPD   (BX), Z2
 	VMOVUPD   (DX), Z4
 	VCMPPD    $0x06, Z6, Z4, K2
@@ -12732,12 +12460,12 @@ fold285:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold285
-	JMP       folded283
+	JNZ       fold246
+	JMP       folded244
 
-other284:
+other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold287:
+fold247:
 	VMOVUPD (BX), Z2
 	VADDPD  Z2, Z0, Z0
 	VMOVUPD 64(BX)(AX*1), Z3
@@ -12745,36 +12473,32 @@ fold287:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold287
-	JMP     folded283
+	JNZ     fold247
 
-folded283:
+folded244:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted288
+	JE      unwanted248
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(DX)
 
-unwanted288:
+unwanted248:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower145:
+narrower125:
 	CMPQ AX, $0x08
-	JNE  over289
+	JNE  over249
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer290
+	JNE  fewer250
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12797,13 +12521,13 @@ narrower145:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded291
+	JLE     folded251
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other292
+	JNE     other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold293:
+fold253:
 	VMOVUPD          (BX), Z5
 	VMOVUPD          (DX), Z6
 	VCMPPD           $0x06, Z8, Z6, K2
@@ -12818,12 +12542,12 @@ fold293:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold293
-	JMP              folded291
+	JNZ              fold253
+	JMP              folded251
 
-other292:
+other252:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold295:
+fold254:
 	VMOVUPD          (BX), Z5
 	VADDPD           Z5, Z4, Z4
 	VFMADD231PD.BCST (DI), Z5, Z0
@@ -12833,10 +12557,9 @@ fold295:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold295
-	JMP              folded291
+	JNZ              fold254
 
-folded291:
+folded251:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -12852,19 +12575,19 @@ folded291:
 	VMOVUPD Z3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted296
+	JE      unwanted255
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z4, (BX)
 
-unwanted296:
+unwanted255:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer290:
+fewer250:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer297
+	JNE  fewer256
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12885,13 +12608,13 @@ fewer290:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded298
+	JLE     folded257
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other299
+	JNE     other258
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold300:
+fold259:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z5
 	VCMPPD           $0x06, Z7, Z5, K2
@@ -12905,12 +12628,12 @@ fold300:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold300
-	JMP              folded298
+	JNZ              fold259
+	JMP              folded257
 
-other299:
+other258:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold302:
+fold260:
 	VMOVUPD          (BX), Z4
 	VADDPD           Z4, Z3, Z3
 	VFMADD231PD.BCST (DI), Z4, Z0
@@ -12919,10 +12642,9 @@ fold302:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold302
-	JMP              folded298
+	JNZ              fold260
 
-folded298:
+folded257:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -12935,19 +12657,19 @@ folded298:
 	VMOVUPD Z2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted303
+	JE      unwanted261
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z3, (BX)
 
-unwanted303:
+unwanted261:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer297:
+fewer256:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer304
+	JNE  fewer262
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -12967,13 +12689,13 @@ fewer297:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded305
+	JLE     folded263
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other306
+	JNE     other264
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold307:
+fold265:
 	VMOVUPD          (BX), Z3
 	VMOVUPD          (DX), Z4
 	VCMPPD           $0x06, Z6, Z4, K2
@@ -12986,12 +12708,12 @@ fold307:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold307
-	JMP              folded305
+	JNZ              fold265
+	JMP              folded263
 
-other306:
+other264:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold309:
+fold266:
 	VMOVUPD          (BX), Z3
 	VADDPD           Z3, Z2, Z2
 	VFMADD231PD.BCST (DI), Z3, Z0
@@ -12999,10 +12721,9 @@ fold309:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold309
-	JMP              folded305
+	JNZ              fold266
 
-folded305:
+folded263:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -13013,19 +12734,19 @@ folded305:
 	VMOVUPD Z1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted310
+	JE      unwanted267
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z2, (BX)
 
-unwanted310:
+unwanted267:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer304:
+fewer262:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer311
+	JNE  fewer268
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13043,13 +12764,13 @@ fewer304:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded312
+	JLE     folded269
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other313
+	JNE     other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold314:
+fold271:
 	VMOVUPD          (BX), Z2
 	VMOVUPD          (DX), Z3
 	VCMPPD           $0x06, Z5, Z3, K2
@@ -13061,22 +12782,21 @@ fold314:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold314
-	JMP              folded312
+	JNZ              fold271
+	JMP              folded269
 
-other313:
+other270:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold316:
+fold272:
 	VMOVUPD          (BX), Z2
 	VADDPD           Z2, Z1, Z1
 	VFMADD231PD.BCST (DI), Z2, Z0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold316
-	JMP              folded312
+	JNZ              fold272
 
-folded312:
+folded269:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -13084,19 +12804,16 @@ folded312:
 	VMOVUPD Z0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted317
+	JE      unwanted273
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z1, (BX)
 
-unwanted317:
+unwanted273:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer311:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer268:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Z0
@@ -13109,13 +12826,13 @@ fewer311:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded319
+	JLE     folded275
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other320
+	JNE     other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold321:
+fold277:
 	VMOVUPD   (BX), Z1
 	VMOVUPD   (DX), Z2
 	VCMPPD    $0x06, Z4, Z2, K2
@@ -13126,41 +12843,39 @@ fold321:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold321
-	JMP       folded319
+	JNZ       fold277
+	JMP       folded275
 
-other320:
+other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold323:
+fold278:
 	VMOVUPD (BX), Z1
 	VADDPD  Z1, Z0, Z0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold323
-	JMP     folded319
+	JNZ     fold278
 
-folded319:
+folded275:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted324
+	JE      unwanted279
 	MOVQ    db+32(FP), BX
 	VMOVUPD Z0, (BX)
 
-unwanted324:
+unwanted279:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over289:
+over249:
 	CMPQ AX, $0x04
-	JNE  over325
+	JNE  over280
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer326
+	JNE  fewer281
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13183,13 +12898,13 @@ over289:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded327
+	JLE     folded282
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other328
+	JNE     other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold329:
+fold284:
 	VMOVUPD          (BX), Y5
 	VMOVUPD          (DX), Y6
 	VCMPPD           $0x06, Y8, Y6, K2
@@ -13204,12 +12919,12 @@ fold329:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold329
-	JMP              folded327
+	JNZ              fold284
+	JMP              folded282
 
-other328:
+other283:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold331:
+fold285:
 	VMOVUPD          (BX), Y5
 	VADDPD           Y5, Y4, Y4
 	VFMADD231PD.BCST (DI), Y5, Y0
@@ -13219,10 +12934,9 @@ fold331:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold331
-	JMP              folded327
+	JNZ              fold285
 
-folded327:
+folded282:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -13238,19 +12952,19 @@ folded327:
 	VMOVUPD Y3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted332
+	JE      unwanted286
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y4, (BX)
 
-unwanted332:
+unwanted286:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer326:
+fewer281:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer333
+	JNE  fewer287
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13271,13 +12985,13 @@ fewer326:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded334
+	JLE     folded288
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other335
+	JNE     other289
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold336:
+fold290:
 	VMOVUPD          (BX), Y4
 	VMOVUPD          (DX), Y5
 	VCMPPD           $0x06, Y7, Y5, K2
@@ -13291,12 +13005,12 @@ fold336:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold336
-	JMP              folded334
+	JNZ              fold290
+	JMP              folded288
 
-other335:
+other289:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold338:
+fold291:
 	VMOVUPD          (BX), Y4
 	VADDPD           Y4, Y3, Y3
 	VFMADD231PD.BCST (DI), Y4, Y0
@@ -13305,10 +13019,9 @@ fold338:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold338
-	JMP              folded334
+	JNZ              fold291
 
-folded334:
+folded288:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -13321,19 +13034,19 @@ folded334:
 	VMOVUPD Y2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted339
+	JE      unwanted292
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y3, (BX)
 
-unwanted339:
+unwanted292:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer333:
+fewer287:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer340
+	JNE  fewer293
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13353,13 +13066,13 @@ fewer333:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded341
+	JLE     folded294
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other342
+	JNE     other295
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold343:
+fold296:
 	VMOVUPD          (BX), Y3
 	VMOVUPD          (DX), Y4
 	VCMPPD           $0x06, Y6, Y4, K2
@@ -13372,12 +13085,12 @@ fold343:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold343
-	JMP              folded341
+	JNZ              fold296
+	JMP              folded294
 
-other342:
+other295:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold345:
+fold297:
 	VMOVUPD          (BX), Y3
 	VADDPD           Y3, Y2, Y2
 	VFMADD231PD.BCST (DI), Y3, Y0
@@ -13385,10 +13098,9 @@ fold345:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold345
-	JMP              folded341
+	JNZ              fold297
 
-folded341:
+folded294:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -13399,19 +13111,19 @@ folded341:
 	VMOVUPD Y1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted346
+	JE      unwanted298
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y2, (BX)
 
-unwanted346:
+unwanted298:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer340:
+fewer293:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer347
+	JNE  fewer299
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13429,13 +13141,13 @@ fewer340:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded348
+	JLE     folded300
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other349
+	JNE     other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold350:
+fold302:
 	VMOVUPD          (BX), Y2
 	VMOVUPD          (DX), Y3
 	VCMPPD           $0x06, Y5, Y3, K2
@@ -13447,22 +13159,21 @@ fold350:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold350
-	JMP              folded348
+	JNZ              fold302
+	JMP              folded300
 
-other349:
+other301:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold352:
+fold303:
 	VMOVUPD          (BX), Y2
 	VADDPD           Y2, Y1, Y1
 	VFMADD231PD.BCST (DI), Y2, Y0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold352
-	JMP              folded348
+	JNZ              fold303
 
-folded348:
+folded300:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -13470,19 +13181,16 @@ folded348:
 	VMOVUPD Y0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted353
+	JE      unwanted304
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y1, (BX)
 
-unwanted353:
+unwanted304:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer347:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer299:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), Y0
@@ -13495,13 +13203,13 @@ fewer347:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded355
+	JLE     folded306
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other356
+	JNE     other307
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold357:
+fold308:
 	VMOVUPD   (BX), Y1
 	VMOVUPD   (DX), Y2
 	VCMPPD    $0x06, Y4, Y2, K2
@@ -13512,43 +13220,41 @@ fold357:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold357
-	JMP       folded355
+	JNZ       fold308
+	JMP       folded306
 
-other356:
+other307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold359:
+fold309:
 	VMOVUPD (BX), Y1
 	VADDPD  Y1, Y0, Y0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold359
-	JMP     folded355
+	JNZ     fold309
 
-folded355:
+folded306:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted360
+	JE      unwanted310
 	MOVQ    db+32(FP), BX
 	VMOVUPD Y0, (BX)
 
-unwanted360:
+unwanted310:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over325:
+over280:
 	CMPQ   AX, $0x04
-	JLT    over361
+	JLT    over311
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer362
+	JNE    fewer312
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13581,13 +13287,13 @@ over325:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded363
+	JLE     folded313
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other364
+	JNE     other314
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold365:
+fold315:
 	VMOVUPD          (BX), Y10
 	VMOVUPD          (DX), Y12
 	VCMPPD           $0x06, Y14, Y12, K2
@@ -13612,12 +13318,12 @@ fold365:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold365
-	JMP              folded363
+	JNZ              fold315
+	JMP              folded313
 
-other364:
+other314:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold367:
+fold316:
 	VMOVUPD          (BX), Y10
 	VADDPD           Y10, Y8, Y8
 	VMOVUPD          32(BX)(AX*1), Y11
@@ -13633,10 +13339,9 @@ fold367:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold367
-	JMP              folded363
+	JNZ              fold316
 
-folded363:
+folded313:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -13664,22 +13369,22 @@ folded363:
 	VMOVUPD Y7, 32(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted368
+	JE      unwanted317
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y8, (BX)
 	VMOVUPD Y9, 32(DX)
 
-unwanted368:
+unwanted317:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer362:
+fewer312:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer369
+	JNE  fewer318
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13708,13 +13413,13 @@ fewer362:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded370
+	JLE     folded319
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other371
+	JNE     other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold372:
+fold321:
 	VMOVUPD          (BX), Y8
 	VMOVUPD          (DX), Y10
 	VCMPPD           $0x06, Y12, Y10, K2
@@ -13737,12 +13442,12 @@ fold372:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold372
-	JMP              folded370
+	JNZ              fold321
+	JMP              folded319
 
-other371:
+other320:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold374:
+fold322:
 	VMOVUPD          (BX), Y8
 	VADDPD           Y8, Y6, Y6
 	VMOVUPD          32(BX)(AX*1), Y9
@@ -13756,10 +13461,9 @@ fold374:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold374
-	JMP              folded370
+	JNZ              fold322
 
-folded370:
+folded319:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -13781,22 +13485,22 @@ folded370:
 	VMOVUPD Y5, 32(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted375
+	JE      unwanted323
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y6, (BX)
 	VMOVUPD Y7, 32(DX)
 
-unwanted375:
+unwanted323:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer369:
+fewer318:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer376
+	JNE  fewer324
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13823,13 +13527,13 @@ fewer369:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded377
+	JLE     folded325
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other378
+	JNE     other326
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold379:
+fold327:
 	VMOVUPD          (BX), Y6
 	VMOVUPD          (DX), Y8
 	VCMPPD           $0x06, Y10, Y8, K2
@@ -13850,12 +13554,12 @@ fold379:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold379
-	JMP              folded377
+	JNZ              fold327
+	JMP              folded325
 
-other378:
+other326:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold381:
+fold328:
 	VMOVUPD          (BX), Y6
 	VADDPD           Y6, Y4, Y4
 	VMOVUPD          32(BX)(AX*1), Y7
@@ -13867,10 +13571,9 @@ fold381:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold381
-	JMP              folded377
+	JNZ              fold328
 
-folded377:
+folded325:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -13888,22 +13591,22 @@ folded377:
 	VMOVUPD Y3, 32(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted382
+	JE      unwanted329
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y4, (BX)
 	VMOVUPD Y5, 32(DX)
 
-unwanted382:
+unwanted329:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer376:
+fewer324:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer383
+	JNE  fewer330
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -13927,13 +13630,13 @@ fewer376:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded384
+	JLE     folded331
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other385
+	JNE     other332
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold386:
+fold333:
 	VMOVUPD          (BX), Y4
 	VMOVUPD          (DX), Y6
 	VCMPPD           $0x06, Y8, Y6, K2
@@ -13952,12 +13655,12 @@ fold386:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold386
-	JMP              folded384
+	JNZ              fold333
+	JMP              folded331
 
-other385:
+other332:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold388:
+fold334:
 	VMOVUPD          (BX), Y4
 	VADDPD           Y4, Y2, Y2
 	VMOVUPD          32(BX)(AX*1), Y5
@@ -13967,10 +13670,9 @@ fold388:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold388
-	JMP              folded384
+	JNZ              fold334
 
-folded384:
+folded331:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -13983,24 +13685,19 @@ folded384:
 	VMOVUPD Y1, 32(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted389
+	JE      unwanted335
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y2, (BX)
 	VMOVUPD Y3, 32(DX)
 
-unwanted389:
+unwanted335:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer383:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer330:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -14016,13 +13713,13 @@ fewer383:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded391
+	JLE     folded337
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other392
+	JNE     other338
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold393:
+fold339:
 	VMOVUPD   (BX), Y2
 	VMOVUPD   (DX), Y4
 	VCMPPD    $0x06, Y6, Y4, K2
@@ -14039,12 +13736,12 @@ fold393:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold393
-	JMP       folded391
+	JNZ       fold339
+	JMP       folded337
 
-other392:
+other338:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold395:
+fold340:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX)(AX*1), Y3
@@ -14052,36 +13749,32 @@ fold395:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold395
-	JMP     folded391
+	JNZ     fold340
 
-folded391:
+folded337:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted396
+	JE      unwanted341
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(DX)
 
-unwanted396:
+unwanted341:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over361:
+over311:
 	CMPQ AX, $0x02
-	JNE  over397
+	JNE  over342
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer398
+	JNE  fewer343
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14104,13 +13797,13 @@ over361:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded399
+	JLE     folded344
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other400
+	JNE     other345
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold401:
+fold346:
 	VMOVUPD          (BX), X5
 	VMOVUPD          (DX), X6
 	VCMPPD           $0x06, X8, X6, K2
@@ -14125,12 +13818,12 @@ fold401:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold401
-	JMP              folded399
+	JNZ              fold346
+	JMP              folded344
 
-other400:
+other345:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold403:
+fold347:
 	VMOVUPD          (BX), X5
 	VADDPD           X5, X4, X4
 	VFMADD231PD.BCST (DI), X5, X0
@@ -14140,10 +13833,9 @@ fold403:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold403
-	JMP              folded399
+	JNZ              fold347
 
-folded399:
+folded344:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -14159,19 +13851,19 @@ folded399:
 	VMOVUPD X3, (BX)(DX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted404
+	JE      unwanted348
 	MOVQ    db+32(FP), BX
 	VMOVUPD X4, (BX)
 
-unwanted404:
+unwanted348:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer398:
+fewer343:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer405
+	JNE  fewer349
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14192,13 +13884,13 @@ fewer398:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z7, Z7, Z7
 	TESTQ   R9, R9
-	JLE     folded406
+	JLE     folded350
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other407
+	JNE     other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold408:
+fold352:
 	VMOVUPD          (BX), X4
 	VMOVUPD          (DX), X5
 	VCMPPD           $0x06, X7, X5, K2
@@ -14212,12 +13904,12 @@ fold408:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold408
-	JMP              folded406
+	JNZ              fold352
+	JMP              folded350
 
-other407:
+other351:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold410:
+fold353:
 	VMOVUPD          (BX), X4
 	VADDPD           X4, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
@@ -14226,10 +13918,9 @@ fold410:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold410
-	JMP              folded406
+	JNZ              fold353
 
-folded406:
+folded350:
 	VPXORD  Z7, Z7, Z7
 	VADDPD  Z7, Z0, Z0
 	VADDPD  Z7, Z1, Z1
@@ -14242,19 +13933,19 @@ folded406:
 	VMOVUPD X2, (BX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted411
+	JE      unwanted354
 	MOVQ    db+32(FP), BX
 	VMOVUPD X3, (BX)
 
-unwanted411:
+unwanted354:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer405:
+fewer349:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer412
+	JNE  fewer355
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14274,13 +13965,13 @@ fewer405:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded413
+	JLE     folded356
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other414
+	JNE     other357
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold415:
+fold358:
 	VMOVUPD          (BX), X3
 	VMOVUPD          (DX), X4
 	VCMPPD           $0x06, X6, X4, K2
@@ -14293,12 +13984,12 @@ fold415:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold415
-	JMP              folded413
+	JNZ              fold358
+	JMP              folded356
 
-other414:
+other357:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold417:
+fold359:
 	VMOVUPD          (BX), X3
 	VADDPD           X3, X2, X2
 	VFMADD231PD.BCST (DI), X3, X0
@@ -14306,10 +13997,9 @@ fold417:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold417
-	JMP              folded413
+	JNZ              fold359
 
-folded413:
+folded356:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
@@ -14320,19 +14010,19 @@ folded413:
 	VMOVUPD X1, (BX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted418
+	JE      unwanted360
 	MOVQ    db+32(FP), BX
 	VMOVUPD X2, (BX)
 
-unwanted418:
+unwanted360:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer412:
+fewer355:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer419
+	JNE  fewer361
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14350,13 +14040,13 @@ fewer412:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z5, Z5, Z5
 	TESTQ   R9, R9
-	JLE     folded420
+	JLE     folded362
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other421
+	JNE     other363
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold422:
+fold364:
 	VMOVUPD          (BX), X2
 	VMOVUPD          (DX), X3
 	VCMPPD           $0x06, X5, X3, K2
@@ -14368,22 +14058,21 @@ fold422:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold422
-	JMP              folded420
+	JNZ              fold364
+	JMP              folded362
 
-other421:
+other363:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold424:
+fold365:
 	VMOVUPD          (BX), X2
 	VADDPD           X2, X1, X1
 	VFMADD231PD.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold424
-	JMP              folded420
+	JNZ              fold365
 
-folded420:
+folded362:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	VADDPD  Z5, Z1, Z1
@@ -14391,19 +14080,16 @@ folded420:
 	VMOVUPD X0, (BX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted425
+	JE      unwanted366
 	MOVQ    db+32(FP), BX
 	VMOVUPD X1, (BX)
 
-unwanted425:
+unwanted366:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer419:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer361:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ    dbinit+40(FP), BX
 	VMOVUPD (BX), X0
@@ -14416,13 +14102,13 @@ fewer419:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z4, Z4, Z4
 	TESTQ   R9, R9
-	JLE     folded427
+	JLE     folded368
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other428
+	JNE     other369
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold429:
+fold370:
 	VMOVUPD   (BX), X1
 	VMOVUPD   (DX), X2
 	VCMPPD    $0x06, X4, X2, K2
@@ -14433,43 +14119,41 @@ fold429:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold429
-	JMP       folded427
+	JNZ       fold370
+	JMP       folded368
 
-other428:
+other369:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold431:
+fold371:
 	VMOVUPD (BX), X1
 	VADDPD  X1, X0, X0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold431
-	JMP     folded427
+	JNZ     fold371
 
-folded427:
+folded368:
 	VPXORD  Z4, Z4, Z4
 	VADDPD  Z4, Z0, Z0
-	MOVQ    dw+0(FP), BX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted432
+	JE      unwanted372
 	MOVQ    db+32(FP), BX
 	VMOVUPD X0, (BX)
 
-unwanted432:
+unwanted372:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over397:
+over342:
 	CMPQ   AX, $0x02
-	JLT    over433
+	JLT    over373
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x20, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JNE    fewer434
+	JNE    fewer374
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14502,13 +14186,13 @@ over397:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z14, Z14, Z14
 	TESTQ   R9, R9
-	JLE     folded435
+	JLE     folded375
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other436
+	JNE     other376
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold437:
+fold377:
 	VMOVUPD          (BX), X10
 	VMOVUPD          (DX), X12
 	VCMPPD           $0x06, X14, X12, K2
@@ -14533,12 +14217,12 @@ fold437:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold437
-	JMP              folded435
+	JNZ              fold377
+	JMP              folded375
 
-other436:
+other376:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold439:
+fold378:
 	VMOVUPD          (BX), X10
 	VADDPD           X10, X8, X8
 	VMOVUPD          16(BX)(AX*1), X11
@@ -14554,10 +14238,9 @@ fold439:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold439
-	JMP              folded435
+	JNZ              fold378
 
-folded435:
+folded375:
 	VPXORD  Z14, Z14, Z14
 	VADDPD  Z14, Z0, Z0
 	VADDPD  Z14, Z1, Z1
@@ -14585,22 +14268,22 @@ folded435:
 	VMOVUPD X7, 16(SI)(DI*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted440
+	JE      unwanted379
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X8, (BX)
 	VMOVUPD X9, 16(DX)
 
-unwanted440:
+unwanted379:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer434:
+fewer374:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer441
+	JNE  fewer380
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14629,13 +14312,13 @@ fewer434:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z12, Z12, Z12
 	TESTQ   R9, R9
-	JLE     folded442
+	JLE     folded381
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other443
+	JNE     other382
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold444:
+fold383:
 	VMOVUPD          (BX), X8
 	VMOVUPD          (DX), X10
 	VCMPPD           $0x06, X12, X10, K2
@@ -14658,12 +14341,12 @@ fold444:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold444
-	JMP              folded442
+	JNZ              fold383
+	JMP              folded381
 
-other443:
+other382:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold446:
+fold384:
 	VMOVUPD          (BX), X8
 	VADDPD           X8, X6, X6
 	VMOVUPD          16(BX)(AX*1), X9
@@ -14677,10 +14360,9 @@ fold446:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold446
-	JMP              folded442
+	JNZ              fold384
 
-folded442:
+folded381:
 	VPXORD  Z12, Z12, Z12
 	VADDPD  Z12, Z0, Z0
 	VADDPD  Z12, Z1, Z1
@@ -14702,22 +14384,22 @@ folded442:
 	VMOVUPD X5, 16(DX)(CX*2)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted447
+	JE      unwanted385
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X6, (BX)
 	VMOVUPD X7, 16(DX)
 
-unwanted447:
+unwanted385:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer441:
+fewer380:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer448
+	JNE  fewer386
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14744,13 +14426,13 @@ fewer441:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z10, Z10, Z10
 	TESTQ   R9, R9
-	JLE     folded449
+	JLE     folded387
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other450
+	JNE     other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold451:
+fold389:
 	VMOVUPD          (BX), X6
 	VMOVUPD          (DX), X8
 	VCMPPD           $0x06, X10, X8, K2
@@ -14771,12 +14453,12 @@ fold451:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold451
-	JMP              folded449
+	JNZ              fold389
+	JMP              folded387
 
-other450:
+other388:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold453:
+fold390:
 	VMOVUPD          (BX), X6
 	VADDPD           X6, X4, X4
 	VMOVUPD          16(BX)(AX*1), X7
@@ -14788,10 +14470,9 @@ fold453:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold453
-	JMP              folded449
+	JNZ              fold390
 
-folded449:
+folded387:
 	VPXORD  Z10, Z10, Z10
 	VADDPD  Z10, Z0, Z0
 	VADDPD  Z10, Z1, Z1
@@ -14809,22 +14490,22 @@ folded449:
 	VMOVUPD X3, 16(DX)(CX*1)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted454
+	JE      unwanted391
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X4, (BX)
 	VMOVUPD X5, 16(DX)
 
-unwanted454:
+unwanted391:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer448:
+fewer386:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer455
+	JNE  fewer392
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVQ    dwinit+16(FP), BX
@@ -14848,13 +14529,13 @@ fewer448:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z8, Z8, Z8
 	TESTQ   R9, R9
-	JLE     folded456
+	JLE     folded393
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other457
+	JNE     other394
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold458:
+fold395:
 	VMOVUPD          (BX), X4
 	VMOVUPD          (DX), X6
 	VCMPPD           $0x06, X8, X6, K2
@@ -14873,12 +14554,12 @@ fold458:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold458
-	JMP              folded456
+	JNZ              fold395
+	JMP              folded393
 
-other457:
+other394:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold460:
+fold396:
 	VMOVUPD          (BX), X4
 	VADDPD           X4, X2, X2
 	VMOVUPD          16(BX)(AX*1), X5
@@ -14888,10 +14569,9 @@ fold460:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold460
-	JMP              folded456
+	JNZ              fold396
 
-folded456:
+folded393:
 	VPXORD  Z8, Z8, Z8
 	VADDPD  Z8, Z0, Z0
 	VADDPD  Z8, Z1, Z1
@@ -14904,24 +14584,19 @@ folded456:
 	VMOVUPD X1, 16(DX)
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted461
+	JE      unwanted397
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X2, (BX)
 	VMOVUPD X3, 16(DX)
 
-unwanted461:
+unwanted397:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer455:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVQ dwinit+16(FP), BX
-	MOVQ BX, DX
-	ADDQ AX, DX
-
+fewer392:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVQ    dbinit+40(FP), BX
 	MOVQ    BX, DX
@@ -14937,13 +14612,13 @@ fewer455:
 	MOVQ    n+112(FP), R9
 	VPXORD  Z6, Z6, Z6
 	TESTQ   R9, R9
-	JLE     folded463
+	JLE     folded399
 	MOVQ    act+120(FP), R10
 	CMPQ    R10, $0x01
-	JNE     other464
+	JNE     other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold465:
+fold401:
 	VMOVUPD   (BX), X2
 	VMOVUPD   (DX), X4
 	VCMPPD    $0x06, X6, X4, K2
@@ -14960,12 +14635,12 @@ fold465:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold465
-	JMP       folded463
+	JNZ       fold401
+	JMP       folded399
 
-other464:
+other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold467:
+fold402:
 	VMOVUPD (BX), X2
 	VADDPD  X2, X0, X0
 	VMOVUPD 16(BX)(AX*1), X3
@@ -14973,34 +14648,30 @@ fold467:
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
-	JNZ     fold467
-	JMP     folded463
+	JNZ     fold402
 
-folded463:
+folded399:
 	VPXORD  Z6, Z6, Z6
 	VADDPD  Z6, Z0, Z0
 	VADDPD  Z6, Z1, Z1
-	MOVQ    dw+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
 	MOVQ    db+32(FP), BX
 	TESTQ   BX, BX
-	JE      unwanted468
+	JE      unwanted403
 	MOVQ    db+32(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD X0, (BX)
 	VMOVUPD X1, 16(DX)
 
-unwanted468:
+unwanted403:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over433:
+over373:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
-	JNE  fewer469
+	JNE  fewer404
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -15023,13 +14694,13 @@ over433:
 	MOVQ   n+112(FP), R9
 	VPXORD Z8, Z8, Z8
 	TESTQ  R9, R9
-	JLE    folded470
+	JLE    folded405
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other471
+	JNE    other406
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold472:
+fold407:
 	VMOVSD           (BX), X5
 	VMOVSD           (DX), X6
 	VCMPPD           $0x06, X8, X6, K2
@@ -15044,12 +14715,12 @@ fold472:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold472
-	JMP              folded470
+	JNZ              fold407
+	JMP              folded405
 
-other471:
+other406:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold474:
+fold408:
 	VMOVSD           (BX), X5
 	VADDPD           X5, X4, X4
 	VFMADD231PD.BCST (DI), X5, X0
@@ -15059,10 +14730,9 @@ fold474:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold474
-	JMP              folded470
+	JNZ              fold408
 
-folded470:
+folded405:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -15078,19 +14748,19 @@ folded470:
 	VMOVSD X3, (BX)(DX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted475
+	JE     unwanted409
 	MOVQ   db+32(FP), BX
 	VMOVSD X4, (BX)
 
-unwanted475:
+unwanted409:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer469:
+fewer404:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer476
+	JNE  fewer410
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -15111,13 +14781,13 @@ fewer469:
 	MOVQ   n+112(FP), R9
 	VPXORD Z7, Z7, Z7
 	TESTQ  R9, R9
-	JLE    folded477
+	JLE    folded411
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other478
+	JNE    other412
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold479:
+fold413:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X5
 	VCMPPD           $0x06, X7, X5, K2
@@ -15131,12 +14801,12 @@ fold479:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold479
-	JMP              folded477
+	JNZ              fold413
+	JMP              folded411
 
-other478:
+other412:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold481:
+fold414:
 	VMOVSD           (BX), X4
 	VADDPD           X4, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
@@ -15145,10 +14815,9 @@ fold481:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold481
-	JMP              folded477
+	JNZ              fold414
 
-folded477:
+folded411:
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -15161,19 +14830,19 @@ folded477:
 	VMOVSD X2, (BX)(CX*2)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted482
+	JE     unwanted415
 	MOVQ   db+32(FP), BX
 	VMOVSD X3, (BX)
 
-unwanted482:
+unwanted415:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer476:
+fewer410:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x02
-	JNE  fewer483
+	JNE  fewer416
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -15193,13 +14862,13 @@ fewer476:
 	MOVQ   n+112(FP), R9
 	VPXORD Z6, Z6, Z6
 	TESTQ  R9, R9
-	JLE    folded484
+	JLE    folded417
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other485
+	JNE    other418
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold486:
+fold419:
 	VMOVSD           (BX), X3
 	VMOVSD           (DX), X4
 	VCMPPD           $0x06, X6, X4, K2
@@ -15212,12 +14881,12 @@ fold486:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold486
-	JMP              folded484
+	JNZ              fold419
+	JMP              folded417
 
-other485:
+other418:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold488:
+fold420:
 	VMOVSD           (BX), X3
 	VADDPD           X3, X2, X2
 	VFMADD231PD.BCST (DI), X3, X0
@@ -15225,10 +14894,9 @@ fold488:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold488
-	JMP              folded484
+	JNZ              fold420
 
-folded484:
+folded417:
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -15239,19 +14907,19 @@ folded484:
 	VMOVSD X1, (BX)(CX*1)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted489
+	JE     unwanted421
 	MOVQ   db+32(FP), BX
 	VMOVSD X2, (BX)
 
-unwanted489:
+unwanted421:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer483:
+fewer416:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x01
-	JNE  fewer490
+	JNE  fewer422
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVQ   dwinit+16(FP), BX
@@ -15269,13 +14937,13 @@ fewer483:
 	MOVQ   n+112(FP), R9
 	VPXORD Z5, Z5, Z5
 	TESTQ  R9, R9
-	JLE    folded491
+	JLE    folded423
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other492
+	JNE    other424
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold493:
+fold425:
 	VMOVSD           (BX), X2
 	VMOVSD           (DX), X3
 	VCMPPD           $0x06, X5, X3, K2
@@ -15287,22 +14955,21 @@ fold493:
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold493
-	JMP              folded491
+	JNZ              fold425
+	JMP              folded423
 
-other492:
+other424:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold495:
+fold426:
 	VMOVSD           (BX), X2
 	VADDPD           X2, X1, X1
 	VFMADD231PD.BCST (DI), X2, X0
 	ADDQ             CX, BX
 	ADDQ             R8, DI
 	DECQ             R9
-	JNZ              fold495
-	JMP              folded491
+	JNZ              fold426
 
-folded491:
+folded423:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -15310,19 +14977,16 @@ folded491:
 	VMOVSD X0, (BX)
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted496
+	JE     unwanted427
 	MOVQ   db+32(FP), BX
 	VMOVSD X1, (BX)
 
-unwanted496:
+unwanted427:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer490:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVQ dwinit+16(FP), BX
-
+fewer422:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVQ   dbinit+40(FP), BX
 	VMOVSD (BX), X0
@@ -15335,13 +14999,13 @@ fewer490:
 	MOVQ   n+112(FP), R9
 	VPXORD Z4, Z4, Z4
 	TESTQ  R9, R9
-	JLE    folded498
+	JLE    folded429
 	MOVQ   act+120(FP), R10
 	CMPQ   R10, $0x01
-	JNE    other499
+	JNE    other430
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold500:
+fold431:
 	VMOVSD    (BX), X1
 	VMOVSD    (DX), X2
 	VCMPPD    $0x06, X4, X2, K2
@@ -15352,31 +15016,29 @@ fold500:
 	ADDQ      CX, BX
 	ADDQ      R8, DI
 	DECQ      R9
-	JNZ       fold500
-	JMP       folded498
+	JNZ       fold431
+	JMP       folded429
 
-other499:
+other430:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold502:
+fold432:
 	VMOVSD (BX), X1
 	VADDPD X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
-	JNZ    fold502
-	JMP    folded498
+	JNZ    fold432
 
-folded498:
+folded429:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
-	MOVQ   dw+0(FP), BX
 	MOVQ   db+32(FP), BX
 	TESTQ  BX, BX
-	JE     unwanted503
+	JE     unwanted433
 	MOVQ   db+32(FP), BX
 	VMOVSD X0, (BX)
 
-unwanted503:
+unwanted433:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -98,7 +98,7 @@ fold6:
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
+fold7:
 	FMOVQ 0(R1), F15
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	FMOVQ 16(R1), F16
@@ -124,8 +124,7 @@ fold8:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold8
-	B     folded4
+	BNE   fold7
 
 folded4:
 	VMOVI $0, V20.B16
@@ -163,19 +162,19 @@ folded4:
 	FMOVQ F11, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted9
+	BEQ   unwanted8
 	MOVD  db+32(FP), R1
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	FMOVQ F14, 32(R1)
 
-unwanted9:
+unwanted8:
 	RET
 
 fewer3:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer10
+	BNE  fewer9
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -206,13 +205,13 @@ fewer3:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V17.B16
 	CMP   $0, R7
-	BLE   folded11
+	BLE   folded10
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other12
+	BNE   other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold12:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
@@ -247,12 +246,12 @@ fold13:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold13
-	B     folded11
+	BNE   fold12
+	B     folded10
 
-other12:
+other11:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
+fold13:
 	FMOVQ 0(R1), F12
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	FMOVQ 16(R1), F13
@@ -274,10 +273,9 @@ fold15:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold15
-	B     folded11
+	BNE   fold13
 
-folded11:
+folded10:
 	VMOVI $0, V17.B16
 	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
@@ -306,19 +304,19 @@ folded11:
 	FMOVQ F8, 32(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted16
+	BEQ   unwanted14
 	MOVD  db+32(FP), R1
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
 	FMOVQ F11, 32(R1)
 
-unwanted16:
+unwanted14:
 	RET
 
-fewer10:
+fewer9:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer17
+	BNE  fewer15
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -345,13 +343,13 @@ fewer10:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded18
+	BLE   folded16
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other19
+	BNE   other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
+fold18:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -382,12 +380,12 @@ fold20:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold20
-	B     folded18
+	BNE   fold18
+	B     folded16
 
-other19:
+other17:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
+fold19:
 	FMOVQ 0(R1), F9
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	FMOVQ 16(R1), F10
@@ -405,10 +403,9 @@ fold22:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold22
-	B     folded18
+	BNE   fold19
 
-folded18:
+folded16:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -430,19 +427,19 @@ folded18:
 	FMOVQ F5, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted23
+	BEQ   unwanted20
 	MOVD  db+32(FP), R1
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 	FMOVQ F8, 32(R1)
 
-unwanted23:
+unwanted20:
 	RET
 
-fewer17:
+fewer15:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer24
+	BNE  fewer21
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -464,13 +461,13 @@ fewer17:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V11.B16
 	CMP   $0, R7
-	BLE   folded25
+	BLE   folded22
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other26
+	BNE   other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold24:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -497,12 +494,12 @@ fold27:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold27
-	B     folded25
+	BNE   fold24
+	B     folded22
 
-other26:
+other23:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold25:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	FMOVQ 16(R1), F7
@@ -516,10 +513,9 @@ fold29:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold29
-	B     folded25
+	BNE   fold25
 
-folded25:
+folded22:
 	VMOVI $0, V11.B16
 	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
@@ -533,19 +529,16 @@ folded25:
 	FMOVQ F2, 32(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted30
+	BEQ   unwanted26
 	MOVD  db+32(FP), R1
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
 	FMOVQ F5, 32(R1)
 
-unwanted30:
+unwanted26:
 	RET
 
-fewer24:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVD dwinit+16(FP), R1
-
+fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
 	FMOVQ 0(R1), F0
@@ -560,13 +553,13 @@ fewer24:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded32
+	BLE   folded28
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other33
+	BNE   other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold30:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -589,12 +582,12 @@ fold34:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold34
-	B     folded32
+	BNE   fold30
+	B     folded28
 
-other33:
+other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
+fold31:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ 16(R1), F4
@@ -604,24 +597,22 @@ fold36:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold36
-	B     folded32
+	BNE   fold31
 
-folded32:
+folded28:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted37
+	BEQ   unwanted32
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
 
-unwanted37:
+unwanted32:
 	RET
 
 over2:
@@ -630,7 +621,7 @@ over2:
 	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer38
+	BNE  fewer33
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -672,13 +663,13 @@ over2:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V20.B16
 	CMP   $0, R7
-	BLE   folded39
+	BLE   folded34
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other40
+	BNE   other35
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold41:
+fold36:
 	FMOVQ 0(R1), F15
 	FMOVQ 0(R3), F18
 	WORD  $0x6ea0da52 // fcmle v18.4s, v18.4s, #0
@@ -720,12 +711,12 @@ fold41:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold41
-	B     folded39
+	BNE   fold36
+	B     folded34
 
-other40:
+other35:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
+fold37:
 	FMOVQ 0(R1), F15
 	WORD  $0x4e2fd58c // fadd v12.4s, v12.4s, v15.4s
 	FMOVQ 16(R1), F16
@@ -752,10 +743,9 @@ fold43:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold43
-	B     folded39
+	BNE   fold37
 
-folded39:
+folded34:
 	VMOVI $0, V20.B16
 	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34d421 // fadd v1.4s, v1.4s, v20.4s
@@ -796,7 +786,7 @@ folded39:
 	FMOVQ F11, 32(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted44
+	BEQ   unwanted38
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -804,13 +794,13 @@ folded39:
 	FMOVQ F13, 16(R1)
 	FMOVQ F14, 32(R3)
 
-unwanted44:
+unwanted38:
 	RET
 
-fewer38:
+fewer33:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer45
+	BNE  fewer39
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -847,13 +837,13 @@ fewer38:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V17.B16
 	CMP   $0, R7
-	BLE   folded46
+	BLE   folded40
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other47
+	BNE   other41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold48:
+fold42:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
 	WORD  $0x6ea0d9ef // fcmle v15.4s, v15.4s, #0
@@ -891,12 +881,12 @@ fold48:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold48
-	B     folded46
+	BNE   fold42
+	B     folded40
 
-other47:
+other41:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold43:
 	FMOVQ 0(R1), F12
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	FMOVQ 16(R1), F13
@@ -919,10 +909,9 @@ fold50:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold50
-	B     folded46
+	BNE   fold43
 
-folded46:
+folded40:
 	VMOVI $0, V17.B16
 	WORD  $0x4e31d400 // fadd v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
@@ -955,7 +944,7 @@ folded46:
 	FMOVQ F8, 32(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted51
+	BEQ   unwanted44
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -963,13 +952,13 @@ folded46:
 	FMOVQ F10, 16(R1)
 	FMOVQ F11, 32(R3)
 
-unwanted51:
+unwanted44:
 	RET
 
-fewer45:
+fewer39:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer52
+	BNE  fewer45
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1001,13 +990,13 @@ fewer45:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded53
+	BLE   folded46
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other54
+	BNE   other47
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold55:
+fold48:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -1041,12 +1030,12 @@ fold55:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold55
-	B     folded53
+	BNE   fold48
+	B     folded46
 
-other54:
+other47:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
+fold49:
 	FMOVQ 0(R1), F9
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	FMOVQ 16(R1), F10
@@ -1065,10 +1054,9 @@ fold57:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold57
-	B     folded53
+	BNE   fold49
 
-folded53:
+folded46:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -1093,7 +1081,7 @@ folded53:
 	FMOVQ F5, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted58
+	BEQ   unwanted50
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -1101,13 +1089,13 @@ folded53:
 	FMOVQ F7, 16(R1)
 	FMOVQ F8, 32(R3)
 
-unwanted58:
+unwanted50:
 	RET
 
-fewer52:
+fewer45:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer59
+	BNE  fewer51
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1133,13 +1121,13 @@ fewer52:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V11.B16
 	CMP   $0, R7
-	BLE   folded60
+	BLE   folded52
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other61
+	BNE   other53
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold62:
+fold54:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -1169,12 +1157,12 @@ fold62:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold62
-	B     folded60
+	BNE   fold54
+	B     folded52
 
-other61:
+other53:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
+fold55:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	FMOVQ 16(R1), F7
@@ -1189,10 +1177,9 @@ fold64:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold64
-	B     folded60
+	BNE   fold55
 
-folded60:
+folded52:
 	VMOVI $0, V11.B16
 	WORD  $0x4e2bd400 // fadd v0.4s, v0.4s, v11.4s
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
@@ -1208,7 +1195,7 @@ folded60:
 	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted65
+	BEQ   unwanted56
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -1216,15 +1203,10 @@ folded60:
 	FMOVQ F4, 16(R1)
 	FMOVQ F5, 32(R3)
 
-unwanted65:
+unwanted56:
 	RET
 
-fewer59:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
-
+fewer51:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
 	MOVD  R1, R3
@@ -1241,13 +1223,13 @@ fewer59:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded67
+	BLE   folded58
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other68
+	BNE   other59
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold69:
+fold60:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -1273,12 +1255,12 @@ fold69:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold69
-	B     folded67
+	BNE   fold60
+	B     folded58
 
-other68:
+other59:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
+fold61:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ 16(R1), F4
@@ -1289,20 +1271,16 @@ fold71:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold71
-	B     folded67
+	BNE   fold61
 
-folded67:
+folded58:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted72
+	BEQ   unwanted62
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -1310,17 +1288,17 @@ folded67:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R3)
 
-unwanted72:
+unwanted62:
 	RET
 
 narrower1:
 	CMP  $4, R0
-	BLE  narrower73
+	BLE  narrower63
 	CMP  $8, R0
-	BNE  over74
+	BNE  over64
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer75
+	BNE  fewer65
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1350,13 +1328,13 @@ narrower1:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded76
+	BLE   folded66
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other77
+	BNE   other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold68:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -1385,12 +1363,12 @@ fold78:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold78
-	B     folded76
+	BNE   fold68
+	B     folded66
 
-other77:
+other67:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
+fold69:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	FMOVQ 16(R1), F11
@@ -1410,10 +1388,9 @@ fold80:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold80
-	B     folded76
+	BNE   fold69
 
-folded76:
+folded66:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -1440,18 +1417,18 @@ folded76:
 	FMOVQ F7, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted81
+	BEQ   unwanted70
 	MOVD  db+32(FP), R1
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 
-unwanted81:
+unwanted70:
 	RET
 
-fewer75:
+fewer65:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer82
+	BNE  fewer71
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1478,13 +1455,13 @@ fewer75:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V12.B16
 	CMP   $0, R7
-	BLE   folded83
+	BLE   folded72
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other84
+	BNE   other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
+fold74:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
@@ -1510,12 +1487,12 @@ fold85:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold85
-	B     folded83
+	BNE   fold74
+	B     folded72
 
-other84:
+other73:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold75:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	FMOVQ 16(R1), F9
@@ -1532,10 +1509,9 @@ fold87:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold87
-	B     folded83
+	BNE   fold75
 
-folded83:
+folded72:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -1557,18 +1533,18 @@ folded83:
 	FMOVQ F5, 16(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted88
+	BEQ   unwanted76
 	MOVD  db+32(FP), R1
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 
-unwanted88:
+unwanted76:
 	RET
 
-fewer82:
+fewer71:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer89
+	BNE  fewer77
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1592,13 +1568,13 @@ fewer82:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V10.B16
 	CMP   $0, R7
-	BLE   folded90
+	BLE   folded78
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other91
+	BNE   other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
+fold80:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
@@ -1621,12 +1597,12 @@ fold92:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold92
-	B     folded90
+	BNE   fold80
+	B     folded78
 
-other91:
+other79:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold81:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	FMOVQ 16(R1), F7
@@ -1640,10 +1616,9 @@ fold94:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold94
-	B     folded90
+	BNE   fold81
 
-folded90:
+folded78:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -1660,18 +1635,18 @@ folded90:
 	FMOVQ F3, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted95
+	BEQ   unwanted82
 	MOVD  db+32(FP), R1
 	FMOVQ F4, 0(R1)
 	FMOVQ F5, 16(R1)
 
-unwanted95:
+unwanted82:
 	RET
 
-fewer89:
+fewer77:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer96
+	BNE  fewer83
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1691,13 +1666,13 @@ fewer89:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded97
+	BLE   folded84
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other98
+	BNE   other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold86:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -1717,12 +1692,12 @@ fold99:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold99
-	B     folded97
+	BNE   fold86
+	B     folded84
 
-other98:
+other85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold87:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	FMOVQ 16(R1), F5
@@ -1733,10 +1708,9 @@ fold101:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold101
-	B     folded97
+	BNE   fold87
 
-folded97:
+folded84:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -1747,18 +1721,15 @@ folded97:
 	FMOVQ F1, 16(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted102
+	BEQ   unwanted88
 	MOVD  db+32(FP), R1
 	FMOVQ F2, 0(R1)
 	FMOVQ F3, 16(R1)
 
-unwanted102:
+unwanted88:
 	RET
 
-fewer96:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVD dwinit+16(FP), R1
-
+fewer83:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
 	FMOVQ 0(R1), F0
@@ -1772,13 +1743,13 @@ fewer96:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded104
+	BLE   folded90
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other105
+	BNE   other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold92:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -1795,12 +1766,12 @@ fold106:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold106
-	B     folded104
+	BNE   fold92
+	B     folded90
 
-other105:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold93:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	FMOVQ 16(R1), F3
@@ -1808,31 +1779,29 @@ fold108:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold108
-	B     folded104
+	BNE   fold93
 
-folded104:
+folded90:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted109
+	BEQ   unwanted94
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 
-unwanted109:
+unwanted94:
 	RET
 
-over74:
+over64:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer110
+	BNE  fewer95
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -1869,13 +1838,13 @@ over74:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded111
+	BLE   folded96
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other112
+	BNE   other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold98:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
 	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
@@ -1907,12 +1876,12 @@ fold113:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold113
-	B     folded111
+	BNE   fold98
+	B     folded96
 
-other112:
+other97:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold99:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	ADD   R0, R1, R8
@@ -1933,10 +1902,9 @@ fold115:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold115
-	B     folded111
+	BNE   fold99
 
-folded111:
+folded96:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -1968,20 +1936,20 @@ folded111:
 	FMOVQ F7, 16(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted116
+	BEQ   unwanted100
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R3)
 
-unwanted116:
+unwanted100:
 	RET
 
-fewer110:
+fewer95:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer117
+	BNE  fewer101
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2014,13 +1982,13 @@ fewer110:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V12.B16
 	CMP   $0, R7
-	BLE   folded118
+	BLE   folded102
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other119
+	BNE   other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
+fold104:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
 	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
@@ -2049,12 +2017,12 @@ fold120:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold120
-	B     folded118
+	BNE   fold104
+	B     folded102
 
-other119:
+other103:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold105:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	ADD   R0, R1, R8
@@ -2072,10 +2040,9 @@ fold122:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold122
-	B     folded118
+	BNE   fold105
 
-folded118:
+folded102:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -2101,20 +2068,20 @@ folded118:
 	FMOVQ F5, 16(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted123
+	BEQ   unwanted106
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R3)
 
-unwanted123:
+unwanted106:
 	RET
 
-fewer117:
+fewer101:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer124
+	BNE  fewer107
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2143,13 +2110,13 @@ fewer117:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V10.B16
 	CMP   $0, R7
-	BLE   folded125
+	BLE   folded108
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other126
+	BNE   other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold110:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
 	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
@@ -2175,12 +2142,12 @@ fold127:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold127
-	B     folded125
+	BNE   fold110
+	B     folded108
 
-other126:
+other109:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold111:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	ADD   R0, R1, R8
@@ -2195,10 +2162,9 @@ fold129:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold129
-	B     folded125
+	BNE   fold111
 
-folded125:
+folded108:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -2218,20 +2184,20 @@ folded125:
 	FMOVQ F3, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted130
+	BEQ   unwanted112
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F4, 0(R1)
 	FMOVQ F5, 16(R3)
 
-unwanted130:
+unwanted112:
 	RET
 
-fewer124:
+fewer107:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer131
+	BNE  fewer113
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2255,13 +2221,13 @@ fewer124:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded132
+	BLE   folded114
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other133
+	BNE   other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
+fold116:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -2284,12 +2250,12 @@ fold134:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold134
-	B     folded132
+	BNE   fold116
+	B     folded114
 
-other133:
+other115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold117:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	ADD   R0, R1, R8
@@ -2301,10 +2267,9 @@ fold136:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold136
-	B     folded132
+	BNE   fold117
 
-folded132:
+folded114:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -2317,22 +2282,17 @@ folded132:
 	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted137
+	BEQ   unwanted118
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F2, 0(R1)
 	FMOVQ F3, 16(R3)
 
-unwanted137:
+unwanted118:
 	RET
 
-fewer131:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
-
+fewer113:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
 	MOVD  R1, R3
@@ -2348,13 +2308,13 @@ fewer131:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded139
+	BLE   folded120
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other140
+	BNE   other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold122:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -2374,12 +2334,12 @@ fold141:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold141
-	B     folded139
+	BNE   fold122
+	B     folded120
 
-other140:
+other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold123:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	ADD   R0, R1, R8
@@ -2388,34 +2348,30 @@ fold143:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold143
-	B     folded139
+	BNE   fold123
 
-folded139:
+folded120:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted144
+	BEQ   unwanted124
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R3)
 
-unwanted144:
+unwanted124:
 	RET
 
-narrower73:
+narrower63:
 	CMP  $4, R0
-	BNE  over145
+	BNE  over125
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer146
+	BNE  fewer126
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2440,13 +2396,13 @@ narrower73:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded147
+	BLE   folded127
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other148
+	BNE   other128
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold149:
+fold129:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R3), F6
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -2465,12 +2421,12 @@ fold149:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold149
-	B     folded147
+	BNE   fold129
+	B     folded127
 
-other148:
+other128:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold130:
 	FMOVQ 0(R1), F5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
@@ -2484,10 +2440,9 @@ fold151:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold151
-	B     folded147
+	BNE   fold130
 
-folded147:
+folded127:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -2505,17 +2460,17 @@ folded147:
 	FMOVQ F3, 0(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted152
+	BEQ   unwanted131
 	MOVD  db+32(FP), R1
 	FMOVQ F4, 0(R1)
 
-unwanted152:
+unwanted131:
 	RET
 
-fewer146:
+fewer126:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer153
+	BNE  fewer132
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2538,13 +2493,13 @@ fewer146:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V7.B16
 	CMP   $0, R7
-	BLE   folded154
+	BLE   folded133
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other155
+	BNE   other134
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold156:
+fold135:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
 	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
@@ -2561,12 +2516,12 @@ fold156:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold156
-	B     folded154
+	BNE   fold135
+	B     folded133
 
-other155:
+other134:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold158:
+fold136:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
@@ -2578,10 +2533,9 @@ fold158:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold158
-	B     folded154
+	BNE   fold136
 
-folded154:
+folded133:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -2596,17 +2550,17 @@ folded154:
 	FMOVQ F2, 0(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted159
+	BEQ   unwanted137
 	MOVD  db+32(FP), R1
 	FMOVQ F3, 0(R1)
 
-unwanted159:
+unwanted137:
 	RET
 
-fewer153:
+fewer132:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer160
+	BNE  fewer138
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2627,13 +2581,13 @@ fewer153:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded161
+	BLE   folded139
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other162
+	BNE   other140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold163:
+fold141:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F4
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -2648,12 +2602,12 @@ fold163:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold163
-	B     folded161
+	BNE   fold141
+	B     folded139
 
-other162:
+other140:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold165:
+fold142:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
@@ -2663,10 +2617,9 @@ fold165:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold165
-	B     folded161
+	BNE   fold142
 
-folded161:
+folded139:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -2678,17 +2631,17 @@ folded161:
 	FMOVQ F1, 0(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted166
+	BEQ   unwanted143
 	MOVD  db+32(FP), R1
 	FMOVQ F2, 0(R1)
 
-unwanted166:
+unwanted143:
 	RET
 
-fewer160:
+fewer138:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer167
+	BNE  fewer144
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2706,13 +2659,13 @@ fewer160:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V5.B16
 	CMP   $0, R7
-	BLE   folded168
+	BLE   folded145
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other169
+	BNE   other146
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold170:
+fold147:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
 	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
@@ -2725,12 +2678,12 @@ fold170:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold170
-	B     folded168
+	BNE   fold147
+	B     folded145
 
-other169:
+other146:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold172:
+fold148:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
@@ -2738,10 +2691,9 @@ fold172:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold172
-	B     folded168
+	BNE   fold148
 
-folded168:
+folded145:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -2749,17 +2701,14 @@ folded168:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted173
+	BEQ   unwanted149
 	MOVD  db+32(FP), R1
 	FMOVQ F1, 0(R1)
 
-unwanted173:
+unwanted149:
 	RET
 
-fewer167:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVD dwinit+16(FP), R1
-
+fewer144:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	FMOVQ 0(R1), F0
@@ -2772,13 +2721,13 @@ fewer167:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V4.B16
 	CMP   $0, R7
-	BLE   folded175
+	BLE   folded151
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other176
+	BNE   other152
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold177:
+fold153:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -2789,37 +2738,35 @@ fold177:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold177
-	B     folded175
+	BNE   fold153
+	B     folded151
 
-other176:
+other152:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold179:
+fold154:
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold179
-	B     folded175
+	BNE   fold154
 
-folded175:
+folded151:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted180
+	BEQ   unwanted155
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 
-unwanted180:
+unwanted155:
 	RET
 
-over145:
+over125:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer181
+	BNE  fewer156
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2828,72 +2775,72 @@ over145:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one182
+	BEQ   one157
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved183
+	BEQ   moved158
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved183
+	B     moved158
 
-one182:
+one157:
 	FMOVS 0(R1), F0
 
-moved183:
+moved158:
 	TST   $2, R0
-	BEQ   one184
+	BEQ   one159
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved185
+	BEQ   moved160
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved185
+	B     moved160
 
-one184:
+one159:
 	FMOVS 0(R3), F1
 
-moved185:
+moved160:
 	TST   $2, R0
-	BEQ   one186
+	BEQ   one161
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved187
+	BEQ   moved162
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved187
+	B     moved162
 
-one186:
+one161:
 	FMOVS 0(R4), F2
 
-moved187:
+moved162:
 	TST   $2, R0
-	BEQ   one188
+	BEQ   one163
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved189
+	BEQ   moved164
 	ADD   $8, R5, R16
 	VLD1  (R16), V3.S[2]
-	B     moved189
+	B     moved164
 
-one188:
+one163:
 	FMOVS 0(R5), F3
 
-moved189:
+moved164:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one190
+	BEQ   one165
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved191
+	BEQ   moved166
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved191
+	B     moved166
 
-one190:
+one165:
 	FMOVS 0(R1), F4
 
-moved191:
+moved166:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -2903,39 +2850,39 @@ moved191:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded192
+	BLE   folded167
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other193
+	BNE   other168
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold194:
+fold169:
 	TST   $2, R0
-	BEQ   one195
+	BEQ   one170
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved196
+	BEQ   moved171
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved196
+	B     moved171
 
-one195:
+one170:
 	FMOVS 0(R1), F5
 
-moved196:
+moved171:
 	TST   $2, R0
-	BEQ   one197
+	BEQ   one172
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved198
+	BEQ   moved173
 	ADD   $8, R3, R16
 	VLD1  (R16), V6.S[2]
-	B     moved198
+	B     moved173
 
-one197:
+one172:
 	FMOVS 0(R3), F6
 
-moved198:
+moved173:
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -2948,41 +2895,41 @@ moved198:
 	FMOVS 12(R5), F7
 	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
 	TST   $2, R0
-	BEQ   one199
+	BEQ   one174
 	FMOVD F5, 0(R1)
 	TST   $1, R0
-	BEQ   moved200
+	BEQ   moved175
 	ADD   $8, R1, R16
 	VST1  V5.S[2], (R16)
-	B     moved200
+	B     moved175
 
-one199:
+one174:
 	FMOVS F5, 0(R1)
 
-moved200:
+moved175:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold194
-	B    folded192
+	BNE  fold169
+	B    folded167
 
-other193:
+other168:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold202:
+fold176:
 	TST   $2, R0
-	BEQ   one203
+	BEQ   one177
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved204
+	BEQ   moved178
 	ADD   $8, R1, R16
 	VLD1  (R16), V5.S[2]
-	B     moved204
+	B     moved178
 
-one203:
+one177:
 	FMOVS 0(R1), F5
 
-moved204:
+moved178:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
@@ -2995,10 +2942,9 @@ moved204:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold202
-	B     folded192
+	BNE   fold176
 
-folded192:
+folded167:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3011,81 +2957,81 @@ folded192:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one205
+	BEQ   one179
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved206
+	BEQ   moved180
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved206
+	B     moved180
 
-one205:
+one179:
 	FMOVS F0, 0(R1)
 
-moved206:
+moved180:
 	TST   $2, R0
-	BEQ   one207
+	BEQ   one181
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved208
+	BEQ   moved182
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved208
+	B     moved182
 
-one207:
+one181:
 	FMOVS F1, 0(R3)
 
-moved208:
+moved182:
 	TST   $2, R0
-	BEQ   one209
+	BEQ   one183
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved210
+	BEQ   moved184
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved210
+	B     moved184
 
-one209:
+one183:
 	FMOVS F2, 0(R4)
 
-moved210:
+moved184:
 	TST   $2, R0
-	BEQ   one211
+	BEQ   one185
 	FMOVD F3, 0(R5)
 	TST   $1, R0
-	BEQ   moved212
+	BEQ   moved186
 	ADD   $8, R5, R16
 	VST1  V3.S[2], (R16)
-	B     moved212
+	B     moved186
 
-one211:
+one185:
 	FMOVS F3, 0(R5)
 
-moved212:
+moved186:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted213
+	BEQ   unwanted187
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one214
+	BEQ   one188
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved215
+	BEQ   moved189
 	ADD   $8, R1, R16
 	VST1  V4.S[2], (R16)
-	B     moved215
+	B     moved189
 
-one214:
+one188:
 	FMOVS F4, 0(R1)
 
-moved215:
-unwanted213:
+moved189:
+unwanted187:
 	RET
 
-fewer181:
+fewer156:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer216
+	BNE  fewer190
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -3093,59 +3039,59 @@ fewer181:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one217
+	BEQ   one191
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved218
+	BEQ   moved192
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved218
+	B     moved192
 
-one217:
+one191:
 	FMOVS 0(R1), F0
 
-moved218:
+moved192:
 	TST   $2, R0
-	BEQ   one219
+	BEQ   one193
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved220
+	BEQ   moved194
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved220
+	B     moved194
 
-one219:
+one193:
 	FMOVS 0(R3), F1
 
-moved220:
+moved194:
 	TST   $2, R0
-	BEQ   one221
+	BEQ   one195
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved222
+	BEQ   moved196
 	ADD   $8, R4, R16
 	VLD1  (R16), V2.S[2]
-	B     moved222
+	B     moved196
 
-one221:
+one195:
 	FMOVS 0(R4), F2
 
-moved222:
+moved196:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one223
+	BEQ   one197
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved224
+	BEQ   moved198
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved224
+	B     moved198
 
-one223:
+one197:
 	FMOVS 0(R1), F3
 
-moved224:
+moved198:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -3155,39 +3101,39 @@ moved224:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V7.B16
 	CMP   $0, R7
-	BLE   folded225
+	BLE   folded199
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other226
+	BNE   other200
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold227:
+fold201:
 	TST   $2, R0
-	BEQ   one228
+	BEQ   one202
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved229
+	BEQ   moved203
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved229
+	B     moved203
 
-one228:
+one202:
 	FMOVS 0(R1), F4
 
-moved229:
+moved203:
 	TST   $2, R0
-	BEQ   one230
+	BEQ   one204
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved231
+	BEQ   moved205
 	ADD   $8, R3, R16
 	VLD1  (R16), V5.S[2]
-	B     moved231
+	B     moved205
 
-one230:
+one204:
 	FMOVS 0(R3), F5
 
-moved231:
+moved205:
 	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
 	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
@@ -3198,41 +3144,41 @@ moved231:
 	FMOVS 8(R5), F6
 	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
 	TST   $2, R0
-	BEQ   one232
+	BEQ   one206
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved233
+	BEQ   moved207
 	ADD   $8, R1, R16
 	VST1  V4.S[2], (R16)
-	B     moved233
+	B     moved207
 
-one232:
+one206:
 	FMOVS F4, 0(R1)
 
-moved233:
+moved207:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold227
-	B    folded225
+	BNE  fold201
+	B    folded199
 
-other226:
+other200:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold235:
+fold208:
 	TST   $2, R0
-	BEQ   one236
+	BEQ   one209
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved237
+	BEQ   moved210
 	ADD   $8, R1, R16
 	VLD1  (R16), V4.S[2]
-	B     moved237
+	B     moved210
 
-one236:
+one209:
 	FMOVS 0(R1), F4
 
-moved237:
+moved210:
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
@@ -3243,10 +3189,9 @@ moved237:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold235
-	B     folded225
+	BNE   fold208
 
-folded225:
+folded199:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -3257,114 +3202,114 @@ folded225:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one238
+	BEQ   one211
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved239
+	BEQ   moved212
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved239
+	B     moved212
 
-one238:
+one211:
 	FMOVS F0, 0(R1)
 
-moved239:
+moved212:
 	TST   $2, R0
-	BEQ   one240
+	BEQ   one213
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved214
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved241
+	B     moved214
 
-one240:
+one213:
 	FMOVS F1, 0(R3)
 
-moved241:
+moved214:
 	TST   $2, R0
-	BEQ   one242
+	BEQ   one215
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved216
 	ADD   $8, R4, R16
 	VST1  V2.S[2], (R16)
-	B     moved243
+	B     moved216
 
-one242:
+one215:
 	FMOVS F2, 0(R4)
 
-moved243:
+moved216:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted244
+	BEQ   unwanted217
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one245
+	BEQ   one218
 	FMOVD F3, 0(R1)
 	TST   $1, R0
-	BEQ   moved246
+	BEQ   moved219
 	ADD   $8, R1, R16
 	VST1  V3.S[2], (R16)
-	B     moved246
+	B     moved219
 
-one245:
+one218:
 	FMOVS F3, 0(R1)
 
-moved246:
-unwanted244:
+moved219:
+unwanted217:
 	RET
 
-fewer216:
+fewer190:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer247
+	BNE  fewer220
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one248
+	BEQ   one221
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved249
+	BEQ   moved222
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved249
+	B     moved222
 
-one248:
+one221:
 	FMOVS 0(R1), F0
 
-moved249:
+moved222:
 	TST   $2, R0
-	BEQ   one250
+	BEQ   one223
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved251
+	BEQ   moved224
 	ADD   $8, R3, R16
 	VLD1  (R16), V1.S[2]
-	B     moved251
+	B     moved224
 
-one250:
+one223:
 	FMOVS 0(R3), F1
 
-moved251:
+moved224:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one252
+	BEQ   one225
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved253
+	BEQ   moved226
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved253
+	B     moved226
 
-one252:
+one225:
 	FMOVS 0(R1), F2
 
-moved253:
+moved226:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -3374,39 +3319,39 @@ moved253:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded254
+	BLE   folded227
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other255
+	BNE   other228
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold256:
+fold229:
 	TST   $2, R0
-	BEQ   one257
+	BEQ   one230
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved258
+	BEQ   moved231
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved258
+	B     moved231
 
-one257:
+one230:
 	FMOVS 0(R1), F3
 
-moved258:
+moved231:
 	TST   $2, R0
-	BEQ   one259
+	BEQ   one232
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved260
+	BEQ   moved233
 	ADD   $8, R3, R16
 	VLD1  (R16), V4.S[2]
-	B     moved260
+	B     moved233
 
-one259:
+one232:
 	FMOVS 0(R3), F4
 
-moved260:
+moved233:
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -3415,41 +3360,41 @@ moved260:
 	FMOVS 4(R5), F5
 	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
 	TST   $2, R0
-	BEQ   one261
+	BEQ   one234
 	FMOVD F3, 0(R1)
 	TST   $1, R0
-	BEQ   moved262
+	BEQ   moved235
 	ADD   $8, R1, R16
 	VST1  V3.S[2], (R16)
-	B     moved262
+	B     moved235
 
-one261:
+one234:
 	FMOVS F3, 0(R1)
 
-moved262:
+moved235:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold256
-	B    folded254
+	BNE  fold229
+	B    folded227
 
-other255:
+other228:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold264:
+fold236:
 	TST   $2, R0
-	BEQ   one265
+	BEQ   one237
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved266
+	BEQ   moved238
 	ADD   $8, R1, R16
 	VLD1  (R16), V3.S[2]
-	B     moved266
+	B     moved238
 
-one265:
+one237:
 	FMOVS 0(R1), F3
 
-moved266:
+moved238:
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
@@ -3458,10 +3403,9 @@ moved266:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold264
-	B     folded254
+	BNE   fold236
 
-folded254:
+folded227:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -3470,86 +3414,86 @@ folded254:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one267
+	BEQ   one239
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved268
+	BEQ   moved240
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved268
+	B     moved240
 
-one267:
+one239:
 	FMOVS F0, 0(R1)
 
-moved268:
+moved240:
 	TST   $2, R0
-	BEQ   one269
+	BEQ   one241
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved270
+	BEQ   moved242
 	ADD   $8, R3, R16
 	VST1  V1.S[2], (R16)
-	B     moved270
+	B     moved242
 
-one269:
+one241:
 	FMOVS F1, 0(R3)
 
-moved270:
+moved242:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted271
+	BEQ   unwanted243
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one272
+	BEQ   one244
 	FMOVD F2, 0(R1)
 	TST   $1, R0
-	BEQ   moved273
+	BEQ   moved245
 	ADD   $8, R1, R16
 	VST1  V2.S[2], (R16)
-	B     moved273
+	B     moved245
 
-one272:
+one244:
 	FMOVS F2, 0(R1)
 
-moved273:
-unwanted271:
+moved245:
+unwanted243:
 	RET
 
-fewer247:
+fewer220:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer274
+	BNE  fewer246
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
 	TST   $2, R0
-	BEQ   one275
+	BEQ   one247
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved276
+	BEQ   moved248
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved276
+	B     moved248
 
-one275:
+one247:
 	FMOVS 0(R1), F0
 
-moved276:
+moved248:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one277
+	BEQ   one249
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved278
+	BEQ   moved250
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved278
+	B     moved250
 
-one277:
+one249:
 	FMOVS 0(R1), F1
 
-moved278:
+moved250:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -3559,146 +3503,142 @@ moved278:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V5.B16
 	CMP   $0, R7
-	BLE   folded279
+	BLE   folded251
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other280
+	BNE   other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold281:
+fold253:
 	TST   $2, R0
-	BEQ   one282
+	BEQ   one254
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved283
+	BEQ   moved255
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved283
+	B     moved255
 
-one282:
+one254:
 	FMOVS 0(R1), F2
 
-moved283:
+moved255:
 	TST   $2, R0
-	BEQ   one284
+	BEQ   one256
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved285
+	BEQ   moved257
 	ADD   $8, R3, R16
 	VLD1  (R16), V3.S[2]
-	B     moved285
+	B     moved257
 
-one284:
+one256:
 	FMOVS 0(R3), F3
 
-moved285:
+moved257:
 	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
 	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
 	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
 	TST   $2, R0
-	BEQ   one286
+	BEQ   one258
 	FMOVD F2, 0(R1)
 	TST   $1, R0
-	BEQ   moved287
+	BEQ   moved259
 	ADD   $8, R1, R16
 	VST1  V2.S[2], (R16)
-	B     moved287
+	B     moved259
 
-one286:
+one258:
 	FMOVS F2, 0(R1)
 
-moved287:
+moved259:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold281
-	B    folded279
+	BNE  fold253
+	B    folded251
 
-other280:
+other252:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold289:
+fold260:
 	TST   $2, R0
-	BEQ   one290
+	BEQ   one261
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved291
+	BEQ   moved262
 	ADD   $8, R1, R16
 	VLD1  (R16), V2.S[2]
-	B     moved291
+	B     moved262
 
-one290:
+one261:
 	FMOVS 0(R1), F2
 
-moved291:
+moved262:
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
 	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold289
-	B     folded279
+	BNE   fold260
 
-folded279:
+folded251:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD  dw+0(FP), R1
 	TST   $2, R0
-	BEQ   one292
+	BEQ   one263
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved293
+	BEQ   moved264
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved293
+	B     moved264
 
-one292:
+one263:
 	FMOVS F0, 0(R1)
 
-moved293:
+moved264:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted294
+	BEQ   unwanted265
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one295
+	BEQ   one266
 	FMOVD F1, 0(R1)
 	TST   $1, R0
-	BEQ   moved296
+	BEQ   moved267
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved296
+	B     moved267
 
-one295:
+one266:
 	FMOVS F1, 0(R1)
 
-moved296:
-unwanted294:
+moved267:
+unwanted265:
 	RET
 
-fewer274:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVD dwinit+16(FP), R1
-
+fewer246:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	TST   $2, R0
-	BEQ   one298
+	BEQ   one269
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved299
+	BEQ   moved270
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved299
+	B     moved270
 
-one298:
+one269:
 	FMOVS 0(R1), F0
 
-moved299:
+moved270:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -3708,107 +3648,105 @@ moved299:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V4.B16
 	CMP   $0, R7
-	BLE   folded300
+	BLE   folded271
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other301
+	BNE   other272
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold302:
+fold273:
 	TST   $2, R0
-	BEQ   one303
+	BEQ   one274
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved304
+	BEQ   moved275
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved304
+	B     moved275
 
-one303:
+one274:
 	FMOVS 0(R1), F1
 
-moved304:
+moved275:
 	TST   $2, R0
-	BEQ   one305
+	BEQ   one276
 	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved306
+	BEQ   moved277
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved306
+	B     moved277
 
-one305:
+one276:
 	FMOVS 0(R3), F2
 
-moved306:
+moved277:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R0
-	BEQ   one307
+	BEQ   one278
 	FMOVD F1, 0(R1)
 	TST   $1, R0
-	BEQ   moved308
+	BEQ   moved279
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved308
+	B     moved279
 
-one307:
+one278:
 	FMOVS F1, 0(R1)
 
-moved308:
+moved279:
 	ADD  R4, R3
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold302
-	B    folded300
+	BNE  fold273
+	B    folded271
 
-other301:
+other272:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold310:
+fold280:
 	TST   $2, R0
-	BEQ   one311
+	BEQ   one281
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved312
+	BEQ   moved282
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved312
+	B     moved282
 
-one311:
+one281:
 	FMOVS 0(R1), F1
 
-moved312:
+moved282:
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	ADD  R2, R1
 	ADD  R6, R5
 	SUBS $1, R7
-	BNE  fold310
-	B    folded300
+	BNE  fold280
 
-folded300:
+folded271:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted313
+	BEQ   unwanted283
 	MOVD  db+32(FP), R1
 	TST   $2, R0
-	BEQ   one314
+	BEQ   one284
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved315
+	BEQ   moved285
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved315
+	B     moved285
 
-one314:
+one284:
 	FMOVS F0, 0(R1)
 
-moved315:
-unwanted313:
+moved285:
+unwanted283:
 	RET
 
 // func gradNEONF64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
@@ -3905,7 +3843,7 @@ fold6:
 
 other5:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold8:
+fold7:
 	FMOVQ 0(R1), F15
 	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
 	FMOVQ 16(R1), F16
@@ -3931,8 +3869,7 @@ fold8:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold8
-	B     folded4
+	BNE   fold7
 
 folded4:
 	VMOVI $0, V20.B16
@@ -3970,19 +3907,19 @@ folded4:
 	FMOVQ F11, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted9
+	BEQ   unwanted8
 	MOVD  db+32(FP), R1
 	FMOVQ F12, 0(R1)
 	FMOVQ F13, 16(R1)
 	FMOVQ F14, 32(R1)
 
-unwanted9:
+unwanted8:
 	RET
 
 fewer3:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer10
+	BNE  fewer9
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4013,13 +3950,13 @@ fewer3:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V17.B16
 	CMP   $0, R7
-	BLE   folded11
+	BLE   folded10
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other12
+	BNE   other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold13:
+fold12:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
 	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
@@ -4054,12 +3991,12 @@ fold13:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold13
-	B     folded11
+	BNE   fold12
+	B     folded10
 
-other12:
+other11:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold15:
+fold13:
 	FMOVQ 0(R1), F12
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	FMOVQ 16(R1), F13
@@ -4081,10 +4018,9 @@ fold15:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold15
-	B     folded11
+	BNE   fold13
 
-folded11:
+folded10:
 	VMOVI $0, V17.B16
 	WORD  $0x4e71d400 // fadd v0.2d, v0.2d, v17.2d
 	WORD  $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
@@ -4113,19 +4049,19 @@ folded11:
 	FMOVQ F8, 32(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted16
+	BEQ   unwanted14
 	MOVD  db+32(FP), R1
 	FMOVQ F9, 0(R1)
 	FMOVQ F10, 16(R1)
 	FMOVQ F11, 32(R1)
 
-unwanted16:
+unwanted14:
 	RET
 
-fewer10:
+fewer9:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer17
+	BNE  fewer15
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4152,13 +4088,13 @@ fewer10:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded18
+	BLE   folded16
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other19
+	BNE   other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold20:
+fold18:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
 	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
@@ -4189,12 +4125,12 @@ fold20:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold20
-	B     folded18
+	BNE   fold18
+	B     folded16
 
-other19:
+other17:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold22:
+fold19:
 	FMOVQ 0(R1), F9
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	FMOVQ 16(R1), F10
@@ -4212,10 +4148,9 @@ fold22:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold22
-	B     folded18
+	BNE   fold19
 
-folded18:
+folded16:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -4237,19 +4172,19 @@ folded18:
 	FMOVQ F5, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted23
+	BEQ   unwanted20
 	MOVD  db+32(FP), R1
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 	FMOVQ F8, 32(R1)
 
-unwanted23:
+unwanted20:
 	RET
 
-fewer17:
+fewer15:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer24
+	BNE  fewer21
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4271,13 +4206,13 @@ fewer17:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V11.B16
 	CMP   $0, R7
-	BLE   folded25
+	BLE   folded22
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other26
+	BNE   other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold27:
+fold24:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
 	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
@@ -4304,12 +4239,12 @@ fold27:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold27
-	B     folded25
+	BNE   fold24
+	B     folded22
 
-other26:
+other23:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold29:
+fold25:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	FMOVQ 16(R1), F7
@@ -4323,10 +4258,9 @@ fold29:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold29
-	B     folded25
+	BNE   fold25
 
-folded25:
+folded22:
 	VMOVI $0, V11.B16
 	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
 	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
@@ -4340,19 +4274,16 @@ folded25:
 	FMOVQ F2, 32(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted30
+	BEQ   unwanted26
 	MOVD  db+32(FP), R1
 	FMOVQ F3, 0(R1)
 	FMOVQ F4, 16(R1)
 	FMOVQ F5, 32(R1)
 
-unwanted30:
+unwanted26:
 	RET
 
-fewer24:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVD dwinit+16(FP), R1
-
+fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
 	FMOVQ 0(R1), F0
@@ -4367,13 +4298,13 @@ fewer24:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded32
+	BLE   folded28
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other33
+	BNE   other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold34:
+fold30:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -4396,12 +4327,12 @@ fold34:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold34
-	B     folded32
+	BNE   fold30
+	B     folded28
 
-other33:
+other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold36:
+fold31:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ 16(R1), F4
@@ -4411,24 +4342,22 @@ fold36:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold36
-	B     folded32
+	BNE   fold31
 
-folded32:
+folded28:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
-	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted37
+	BEQ   unwanted32
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
 
-unwanted37:
+unwanted32:
 	RET
 
 over2:
@@ -4437,7 +4366,7 @@ over2:
 	SUB  $48, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer38
+	BNE  fewer33
 
 	// acc[i,j] = dwinit[i,j], 4×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4479,13 +4408,13 @@ over2:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V20.B16
 	CMP   $0, R7
-	BLE   folded39
+	BLE   folded34
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other40
+	BNE   other35
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold41:
+fold36:
 	FMOVQ 0(R1), F15
 	FMOVQ 0(R3), F18
 	WORD  $0x6ee0da52 // fcmle v18.2d, v18.2d, #0
@@ -4527,12 +4456,12 @@ fold41:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold41
-	B     folded39
+	BNE   fold36
+	B     folded34
 
-other40:
+other35:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold43:
+fold37:
 	FMOVQ 0(R1), F15
 	WORD  $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
 	FMOVQ 16(R1), F16
@@ -4559,10 +4488,9 @@ fold43:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold43
-	B     folded39
+	BNE   fold37
 
-folded39:
+folded34:
 	VMOVI $0, V20.B16
 	WORD  $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
 	WORD  $0x4e74d421 // fadd v1.2d, v1.2d, v20.2d
@@ -4603,7 +4531,7 @@ folded39:
 	FMOVQ F11, 32(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted44
+	BEQ   unwanted38
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -4611,13 +4539,13 @@ folded39:
 	FMOVQ F13, 16(R1)
 	FMOVQ F14, 32(R3)
 
-unwanted44:
+unwanted38:
 	RET
 
-fewer38:
+fewer33:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer45
+	BNE  fewer39
 
 	// acc[i,j] = dwinit[i,j], 3×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4654,13 +4582,13 @@ fewer38:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V17.B16
 	CMP   $0, R7
-	BLE   folded46
+	BLE   folded40
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other47
+	BNE   other41
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold48:
+fold42:
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F15
 	WORD  $0x6ee0d9ef // fcmle v15.2d, v15.2d, #0
@@ -4698,12 +4626,12 @@ fold48:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold48
-	B     folded46
+	BNE   fold42
+	B     folded40
 
-other47:
+other41:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold50:
+fold43:
 	FMOVQ 0(R1), F12
 	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
 	FMOVQ 16(R1), F13
@@ -4726,10 +4654,9 @@ fold50:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold50
-	B     folded46
+	BNE   fold43
 
-folded46:
+folded40:
 	VMOVI $0, V17.B16
 	WORD  $0x4e71d400 // fadd v0.2d, v0.2d, v17.2d
 	WORD  $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
@@ -4762,7 +4689,7 @@ folded46:
 	FMOVQ F8, 32(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted51
+	BEQ   unwanted44
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -4770,13 +4697,13 @@ folded46:
 	FMOVQ F10, 16(R1)
 	FMOVQ F11, 32(R3)
 
-unwanted51:
+unwanted44:
 	RET
 
-fewer45:
+fewer39:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer52
+	BNE  fewer45
 
 	// acc[i,j] = dwinit[i,j], 2×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4808,13 +4735,13 @@ fewer45:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded53
+	BLE   folded46
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other54
+	BNE   other47
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold55:
+fold48:
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R3), F12
 	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
@@ -4848,12 +4775,12 @@ fold55:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold55
-	B     folded53
+	BNE   fold48
+	B     folded46
 
-other54:
+other47:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold57:
+fold49:
 	FMOVQ 0(R1), F9
 	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
 	FMOVQ 16(R1), F10
@@ -4872,10 +4799,9 @@ fold57:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold57
-	B     folded53
+	BNE   fold49
 
-folded53:
+folded46:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -4900,7 +4826,7 @@ folded53:
 	FMOVQ F5, 32(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted58
+	BEQ   unwanted50
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -4908,13 +4834,13 @@ folded53:
 	FMOVQ F7, 16(R1)
 	FMOVQ F8, 32(R3)
 
-unwanted58:
+unwanted50:
 	RET
 
-fewer52:
+fewer45:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer59
+	BNE  fewer51
 
 	// acc[i,j] = dwinit[i,j], 1×3 vectors
 	MOVD  dwinit+16(FP), R1
@@ -4940,13 +4866,13 @@ fewer52:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V11.B16
 	CMP   $0, R7
-	BLE   folded60
+	BLE   folded52
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other61
+	BNE   other53
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold62:
+fold54:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F9
 	WORD  $0x6ee0d929 // fcmle v9.2d, v9.2d, #0
@@ -4976,12 +4902,12 @@ fold62:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold62
-	B     folded60
+	BNE   fold54
+	B     folded52
 
-other61:
+other53:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold64:
+fold55:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
 	FMOVQ 16(R1), F7
@@ -4996,10 +4922,9 @@ fold64:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold64
-	B     folded60
+	BNE   fold55
 
-folded60:
+folded52:
 	VMOVI $0, V11.B16
 	WORD  $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
 	WORD  $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
@@ -5015,7 +4940,7 @@ folded60:
 	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted65
+	BEQ   unwanted56
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -5023,15 +4948,10 @@ folded60:
 	FMOVQ F4, 16(R1)
 	FMOVQ F5, 32(R3)
 
-unwanted65:
+unwanted56:
 	RET
 
-fewer59:
-	// acc[i,j] = dwinit[i,j], 0×3 vectors
-	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
-
+fewer51:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
 	MOVD  dbinit+40(FP), R1
 	MOVD  R1, R3
@@ -5048,13 +4968,13 @@ fewer59:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded67
+	BLE   folded58
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other68
+	BNE   other59
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold69:
+fold60:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -5080,12 +5000,12 @@ fold69:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold69
-	B     folded67
+	BNE   fold60
+	B     folded58
 
-other68:
+other59:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold71:
+fold61:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ 16(R1), F4
@@ -5096,20 +5016,16 @@ fold71:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold71
-	B     folded67
+	BNE   fold61
 
-folded67:
+folded58:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted72
+	BEQ   unwanted62
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -5117,17 +5033,17 @@ folded67:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R3)
 
-unwanted72:
+unwanted62:
 	RET
 
 narrower1:
 	CMP  $2, R0
-	BLE  narrower73
+	BLE  narrower63
 	CMP  $4, R0
-	BNE  over74
+	BNE  over64
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer75
+	BNE  fewer65
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -5157,13 +5073,13 @@ narrower1:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded76
+	BLE   folded66
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other77
+	BNE   other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold78:
+fold68:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
 	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
@@ -5192,12 +5108,12 @@ fold78:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold78
-	B     folded76
+	BNE   fold68
+	B     folded66
 
-other77:
+other67:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold80:
+fold69:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	FMOVQ 16(R1), F11
@@ -5217,10 +5133,9 @@ fold80:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold80
-	B     folded76
+	BNE   fold69
 
-folded76:
+folded66:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -5247,18 +5162,18 @@ folded76:
 	FMOVQ F7, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted81
+	BEQ   unwanted70
 	MOVD  db+32(FP), R1
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R1)
 
-unwanted81:
+unwanted70:
 	RET
 
-fewer75:
+fewer65:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer82
+	BNE  fewer71
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -5285,13 +5200,13 @@ fewer75:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V12.B16
 	CMP   $0, R7
-	BLE   folded83
+	BLE   folded72
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other84
+	BNE   other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold85:
+fold74:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
 	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
@@ -5317,12 +5232,12 @@ fold85:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold85
-	B     folded83
+	BNE   fold74
+	B     folded72
 
-other84:
+other73:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold87:
+fold75:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	FMOVQ 16(R1), F9
@@ -5339,10 +5254,9 @@ fold87:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold87
-	B     folded83
+	BNE   fold75
 
-folded83:
+folded72:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -5364,18 +5278,18 @@ folded83:
 	FMOVQ F5, 16(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted88
+	BEQ   unwanted76
 	MOVD  db+32(FP), R1
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R1)
 
-unwanted88:
+unwanted76:
 	RET
 
-fewer82:
+fewer71:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer89
+	BNE  fewer77
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -5399,13 +5313,13 @@ fewer82:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V10.B16
 	CMP   $0, R7
-	BLE   folded90
+	BLE   folded78
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other91
+	BNE   other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold92:
+fold80:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
 	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
@@ -5428,12 +5342,12 @@ fold92:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold92
-	B     folded90
+	BNE   fold80
+	B     folded78
 
-other91:
+other79:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold94:
+fold81:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	FMOVQ 16(R1), F7
@@ -5447,10 +5361,9 @@ fold94:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold94
-	B     folded90
+	BNE   fold81
 
-folded90:
+folded78:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -5467,18 +5380,18 @@ folded90:
 	FMOVQ F3, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted95
+	BEQ   unwanted82
 	MOVD  db+32(FP), R1
 	FMOVQ F4, 0(R1)
 	FMOVQ F5, 16(R1)
 
-unwanted95:
+unwanted82:
 	RET
 
-fewer89:
+fewer77:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer96
+	BNE  fewer83
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -5498,13 +5411,13 @@ fewer89:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded97
+	BLE   folded84
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other98
+	BNE   other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold99:
+fold86:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -5524,12 +5437,12 @@ fold99:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold99
-	B     folded97
+	BNE   fold86
+	B     folded84
 
-other98:
+other85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold101:
+fold87:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	FMOVQ 16(R1), F5
@@ -5540,10 +5453,9 @@ fold101:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold101
-	B     folded97
+	BNE   fold87
 
-folded97:
+folded84:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -5554,18 +5466,15 @@ folded97:
 	FMOVQ F1, 16(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted102
+	BEQ   unwanted88
 	MOVD  db+32(FP), R1
 	FMOVQ F2, 0(R1)
 	FMOVQ F3, 16(R1)
 
-unwanted102:
+unwanted88:
 	RET
 
-fewer96:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVD dwinit+16(FP), R1
-
+fewer83:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
 	FMOVQ 0(R1), F0
@@ -5579,13 +5488,13 @@ fewer96:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded104
+	BLE   folded90
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other105
+	BNE   other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold106:
+fold92:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
@@ -5602,12 +5511,12 @@ fold106:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold106
-	B     folded104
+	BNE   fold92
+	B     folded90
 
-other105:
+other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold108:
+fold93:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	FMOVQ 16(R1), F3
@@ -5615,31 +5524,29 @@ fold108:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold108
-	B     folded104
+	BNE   fold93
 
-folded104:
+folded90:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted109
+	BEQ   unwanted94
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 
-unwanted109:
+unwanted94:
 	RET
 
-over74:
+over64:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer110
+	BNE  fewer95
 
 	// acc[i,j] = dwinit[i,j], 4×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -5676,13 +5583,13 @@ over74:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V14.B16
 	CMP   $0, R7
-	BLE   folded111
+	BLE   folded96
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other112
+	BNE   other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold113:
+fold98:
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F12
 	WORD  $0x6ee0d98c // fcmle v12.2d, v12.2d, #0
@@ -5714,12 +5621,12 @@ fold113:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold113
-	B     folded111
+	BNE   fold98
+	B     folded96
 
-other112:
+other97:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold115:
+fold99:
 	FMOVQ 0(R1), F10
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	ADD   R0, R1, R8
@@ -5740,10 +5647,9 @@ fold115:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold115
-	B     folded111
+	BNE   fold99
 
-folded111:
+folded96:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -5775,20 +5681,20 @@ folded111:
 	FMOVQ F7, 16(R9)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted116
+	BEQ   unwanted100
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F8, 0(R1)
 	FMOVQ F9, 16(R3)
 
-unwanted116:
+unwanted100:
 	RET
 
-fewer110:
+fewer95:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer117
+	BNE  fewer101
 
 	// acc[i,j] = dwinit[i,j], 3×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -5821,13 +5727,13 @@ fewer110:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V12.B16
 	CMP   $0, R7
-	BLE   folded118
+	BLE   folded102
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other119
+	BNE   other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold120:
+fold104:
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F10
 	WORD  $0x6ee0d94a // fcmle v10.2d, v10.2d, #0
@@ -5856,12 +5762,12 @@ fold120:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold120
-	B     folded118
+	BNE   fold104
+	B     folded102
 
-other119:
+other103:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold122:
+fold105:
 	FMOVQ 0(R1), F8
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	ADD   R0, R1, R8
@@ -5879,10 +5785,9 @@ fold122:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold122
-	B     folded118
+	BNE   fold105
 
-folded118:
+folded102:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -5908,20 +5813,20 @@ folded118:
 	FMOVQ F5, 16(R7)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted123
+	BEQ   unwanted106
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F6, 0(R1)
 	FMOVQ F7, 16(R3)
 
-unwanted123:
+unwanted106:
 	RET
 
-fewer117:
+fewer101:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer124
+	BNE  fewer107
 
 	// acc[i,j] = dwinit[i,j], 2×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -5950,13 +5855,13 @@ fewer117:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V10.B16
 	CMP   $0, R7
-	BLE   folded125
+	BLE   folded108
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other126
+	BNE   other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold127:
+fold110:
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F8
 	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
@@ -5982,12 +5887,12 @@ fold127:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold127
-	B     folded125
+	BNE   fold110
+	B     folded108
 
-other126:
+other109:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold129:
+fold111:
 	FMOVQ 0(R1), F6
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	ADD   R0, R1, R8
@@ -6002,10 +5907,9 @@ fold129:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold129
-	B     folded125
+	BNE   fold111
 
-folded125:
+folded108:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -6025,20 +5929,20 @@ folded125:
 	FMOVQ F3, 16(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted130
+	BEQ   unwanted112
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F4, 0(R1)
 	FMOVQ F5, 16(R3)
 
-unwanted130:
+unwanted112:
 	RET
 
-fewer124:
+fewer107:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer131
+	BNE  fewer113
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6062,13 +5966,13 @@ fewer124:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded132
+	BLE   folded114
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other133
+	BNE   other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold134:
+fold116:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -6091,12 +5995,12 @@ fold134:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold134
-	B     folded132
+	BNE   fold116
+	B     folded114
 
-other133:
+other115:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold136:
+fold117:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	ADD   R0, R1, R8
@@ -6108,10 +6012,9 @@ fold136:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold136
-	B     folded132
+	BNE   fold117
 
-folded132:
+folded114:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -6124,22 +6027,17 @@ folded132:
 	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted137
+	BEQ   unwanted118
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F2, 0(R1)
 	FMOVQ F3, 16(R3)
 
-unwanted137:
+unwanted118:
 	RET
 
-fewer131:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
-
+fewer113:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
 	MOVD  dbinit+40(FP), R1
 	MOVD  R1, R3
@@ -6155,13 +6053,13 @@ fewer131:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded139
+	BLE   folded120
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other140
+	BNE   other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold141:
+fold122:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F4
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
@@ -6181,12 +6079,12 @@ fold141:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold141
-	B     folded139
+	BNE   fold122
+	B     folded120
 
-other140:
+other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold143:
+fold123:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	ADD   R0, R1, R8
@@ -6195,34 +6093,30 @@ fold143:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold143
-	B     folded139
+	BNE   fold123
 
-folded139:
+folded120:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted144
+	BEQ   unwanted124
 	MOVD  db+32(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R3)
 
-unwanted144:
+unwanted124:
 	RET
 
-narrower73:
+narrower63:
 	CMP  $2, R0
-	BNE  over145
+	BNE  over125
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer146
+	BNE  fewer126
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6247,13 +6141,13 @@ narrower73:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded147
+	BLE   folded127
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other148
+	BNE   other128
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold149:
+fold129:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R3), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -6272,12 +6166,12 @@ fold149:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold149
-	B     folded147
+	BNE   fold129
+	B     folded127
 
-other148:
+other128:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold151:
+fold130:
 	FMOVQ 0(R1), F5
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVD 0(R5), F7
@@ -6291,10 +6185,9 @@ fold151:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold151
-	B     folded147
+	BNE   fold130
 
-folded147:
+folded127:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -6312,17 +6205,17 @@ folded147:
 	FMOVQ F3, 0(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted152
+	BEQ   unwanted131
 	MOVD  db+32(FP), R1
 	FMOVQ F4, 0(R1)
 
-unwanted152:
+unwanted131:
 	RET
 
-fewer146:
+fewer126:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer153
+	BNE  fewer132
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6345,13 +6238,13 @@ fewer146:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V7.B16
 	CMP   $0, R7
-	BLE   folded154
+	BLE   folded133
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other155
+	BNE   other134
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold156:
+fold135:
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
 	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0
@@ -6368,12 +6261,12 @@ fold156:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold156
-	B     folded154
+	BNE   fold135
+	B     folded133
 
-other155:
+other134:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold158:
+fold136:
 	FMOVQ 0(R1), F4
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	FMOVD 0(R5), F6
@@ -6385,10 +6278,9 @@ fold158:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold158
-	B     folded154
+	BNE   fold136
 
-folded154:
+folded133:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -6403,17 +6295,17 @@ folded154:
 	FMOVQ F2, 0(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted159
+	BEQ   unwanted137
 	MOVD  db+32(FP), R1
 	FMOVQ F3, 0(R1)
 
-unwanted159:
+unwanted137:
 	RET
 
-fewer153:
+fewer132:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer160
+	BNE  fewer138
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6434,13 +6326,13 @@ fewer153:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded161
+	BLE   folded139
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other162
+	BNE   other140
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold163:
+fold141:
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R3), F4
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
@@ -6455,12 +6347,12 @@ fold163:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold163
-	B     folded161
+	BNE   fold141
+	B     folded139
 
-other162:
+other140:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold165:
+fold142:
 	FMOVQ 0(R1), F3
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVD 0(R5), F5
@@ -6470,10 +6362,9 @@ fold165:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold165
-	B     folded161
+	BNE   fold142
 
-folded161:
+folded139:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -6485,17 +6376,17 @@ folded161:
 	FMOVQ F1, 0(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted166
+	BEQ   unwanted143
 	MOVD  db+32(FP), R1
 	FMOVQ F2, 0(R1)
 
-unwanted166:
+unwanted143:
 	RET
 
-fewer160:
+fewer138:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer167
+	BNE  fewer144
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6513,13 +6404,13 @@ fewer160:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V5.B16
 	CMP   $0, R7
-	BLE   folded168
+	BLE   folded145
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other169
+	BNE   other146
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold170:
+fold147:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
 	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0
@@ -6532,12 +6423,12 @@ fold170:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold170
-	B     folded168
+	BNE   fold147
+	B     folded145
 
-other169:
+other146:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold172:
+fold148:
 	FMOVQ 0(R1), F2
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	FMOVD 0(R5), F4
@@ -6545,10 +6436,9 @@ fold172:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold172
-	B     folded168
+	BNE   fold148
 
-folded168:
+folded145:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -6556,17 +6446,14 @@ folded168:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted173
+	BEQ   unwanted149
 	MOVD  db+32(FP), R1
 	FMOVQ F1, 0(R1)
 
-unwanted173:
+unwanted149:
 	RET
 
-fewer167:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVD dwinit+16(FP), R1
-
+fewer144:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	FMOVQ 0(R1), F0
@@ -6579,13 +6466,13 @@ fewer167:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V4.B16
 	CMP   $0, R7
-	BLE   folded175
+	BLE   folded151
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other176
+	BNE   other152
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold177:
+fold153:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -6596,37 +6483,35 @@ fold177:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold177
-	B     folded175
+	BNE   fold153
+	B     folded151
 
-other176:
+other152:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold179:
+fold154:
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold179
-	B     folded175
+	BNE   fold154
 
-folded175:
+folded151:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted180
+	BEQ   unwanted155
 	MOVD  db+32(FP), R1
 	FMOVQ F0, 0(R1)
 
-unwanted180:
+unwanted155:
 	RET
 
-over145:
+over125:
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer181
+	BNE  fewer156
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6651,13 +6536,13 @@ over145:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded182
+	BLE   folded157
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other183
+	BNE   other158
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold184:
+fold159:
 	FMOVD 0(R1), F5
 	FMOVD 0(R3), F6
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -6676,12 +6561,12 @@ fold184:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold184
-	B     folded182
+	BNE   fold159
+	B     folded157
 
-other183:
+other158:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold186:
+fold160:
 	FMOVD 0(R1), F5
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVD 0(R5), F7
@@ -6695,10 +6580,9 @@ fold186:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold186
-	B     folded182
+	BNE   fold160
 
-folded182:
+folded157:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -6716,17 +6600,17 @@ folded182:
 	FMOVD F3, 0(R5)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted187
+	BEQ   unwanted161
 	MOVD  db+32(FP), R1
 	FMOVD F4, 0(R1)
 
-unwanted187:
+unwanted161:
 	RET
 
-fewer181:
+fewer156:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer188
+	BNE  fewer162
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6749,13 +6633,13 @@ fewer181:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V7.B16
 	CMP   $0, R7
-	BLE   folded189
+	BLE   folded163
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other190
+	BNE   other164
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold191:
+fold165:
 	FMOVD 0(R1), F4
 	FMOVD 0(R3), F5
 	WORD  $0x6ee0d8a5 // fcmle v5.2d, v5.2d, #0
@@ -6772,12 +6656,12 @@ fold191:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold191
-	B     folded189
+	BNE   fold165
+	B     folded163
 
-other190:
+other164:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold193:
+fold166:
 	FMOVD 0(R1), F4
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	FMOVD 0(R5), F6
@@ -6789,10 +6673,9 @@ fold193:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold193
-	B     folded189
+	BNE   fold166
 
-folded189:
+folded163:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -6807,17 +6690,17 @@ folded189:
 	FMOVD F2, 0(R4)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted194
+	BEQ   unwanted167
 	MOVD  db+32(FP), R1
 	FMOVD F3, 0(R1)
 
-unwanted194:
+unwanted167:
 	RET
 
-fewer188:
+fewer162:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer195
+	BNE  fewer168
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6838,13 +6721,13 @@ fewer188:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V6.B16
 	CMP   $0, R7
-	BLE   folded196
+	BLE   folded169
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other197
+	BNE   other170
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold198:
+fold171:
 	FMOVD 0(R1), F3
 	FMOVD 0(R3), F4
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
@@ -6859,12 +6742,12 @@ fold198:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold198
-	B     folded196
+	BNE   fold171
+	B     folded169
 
-other197:
+other170:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold200:
+fold172:
 	FMOVD 0(R1), F3
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVD 0(R5), F5
@@ -6874,10 +6757,9 @@ fold200:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold200
-	B     folded196
+	BNE   fold172
 
-folded196:
+folded169:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -6889,17 +6771,17 @@ folded196:
 	FMOVD F1, 0(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted201
+	BEQ   unwanted173
 	MOVD  db+32(FP), R1
 	FMOVD F2, 0(R1)
 
-unwanted201:
+unwanted173:
 	RET
 
-fewer195:
+fewer168:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
-	BNE  fewer202
+	BNE  fewer174
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -6917,13 +6799,13 @@ fewer195:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V5.B16
 	CMP   $0, R7
-	BLE   folded203
+	BLE   folded175
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other204
+	BNE   other176
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold205:
+fold177:
 	FMOVD 0(R1), F2
 	FMOVD 0(R3), F3
 	WORD  $0x6ee0d863 // fcmle v3.2d, v3.2d, #0
@@ -6936,12 +6818,12 @@ fold205:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold205
-	B     folded203
+	BNE   fold177
+	B     folded175
 
-other204:
+other176:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold207:
+fold178:
 	FMOVD 0(R1), F2
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	FMOVD 0(R5), F4
@@ -6949,10 +6831,9 @@ fold207:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold207
-	B     folded203
+	BNE   fold178
 
-folded203:
+folded175:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -6960,17 +6841,14 @@ folded203:
 	FMOVD F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted208
+	BEQ   unwanted179
 	MOVD  db+32(FP), R1
 	FMOVD F1, 0(R1)
 
-unwanted208:
+unwanted179:
 	RET
 
-fewer202:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVD dwinit+16(FP), R1
-
+fewer174:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
 	FMOVD 0(R1), F0
@@ -6983,13 +6861,13 @@ fewer202:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V4.B16
 	CMP   $0, R7
-	BLE   folded210
+	BLE   folded181
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other211
+	BNE   other182
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold212:
+fold183:
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -7000,31 +6878,29 @@ fold212:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold212
-	B     folded210
+	BNE   fold183
+	B     folded181
 
-other211:
+other182:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold214:
+fold184:
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold214
-	B     folded210
+	BNE   fold184
 
-folded210:
+folded181:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted215
+	BEQ   unwanted185
 	MOVD  db+32(FP), R1
 	FMOVD F0, 0(R1)
 
-unwanted215:
+unwanted185:
 	RET
 
 // func gradBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int, act int, fresh int)
@@ -8350,30 +8226,30 @@ stored116:
 	B     end2
 
 other3:
-block118:
+block117:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk119:
+chunk118:
 	CMP $8, R1
-	BLT last120
+	BLT last119
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept123
+	BEQ   kept122
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready124
+	B     ready123
 
-kept123:
+kept122:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -8387,8 +8263,8 @@ kept123:
 	FMOVQ 0(R2), F6
 	FMOVQ 16(R2), F7
 
-ready124:
-again122:
+ready123:
+again121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8401,7 +8277,7 @@ again122:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole125
+	BGE   whole124
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -8409,7 +8285,7 @@ again122:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-whole125:
+whole124:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVQ 16(R2), F9
@@ -8423,7 +8299,7 @@ whole125:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded126
+	BLE   folded125
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVQ 16(R2), F11
@@ -8437,7 +8313,7 @@ whole125:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded126
+	BLE   folded125
 	FMOVQ 0(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
 	FMOVQ 16(R2), F13
@@ -8451,7 +8327,7 @@ whole125:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded126
+	BLE   folded125
 	FMOVQ 0(R2), F14
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
 	FMOVQ 16(R2), F15
@@ -8465,15 +8341,15 @@ whole125:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded126:
+folded125:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some127
+	BGE  some126
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some127:
+some126:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -8529,7 +8405,7 @@ some127:
 	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some137
+	BGE   some136
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -8551,16 +8427,16 @@ some127:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored139
+	BLE   stored138
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored139
+	BLE   stored138
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored139
+	BLE   stored138
 	FMOVD F12, 0(R7)
 
-stored139:
+stored138:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -8570,9 +8446,9 @@ stored139:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again122
+	BGE   again121
 
-some137:
+some136:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -8594,24 +8470,24 @@ some137:
 	FMOVQ F7, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some140
+	BGE   some139
 	RET
 
-some140:
+some139:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk119
-	B   turned121
+	BGE chunk118
+	B   turned120
 
-last120:
+last119:
 	CMP $4, R1
-	BLE narrower141
+	BLE narrower140
 	CMP $8, R1
-	BNE over142
-	B   turned121
+	BNE over141
+	B   turned120
 
-over142:
+over141:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -8619,16 +8495,16 @@ over142:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept144
+	BEQ   kept143
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
-	B     ready145
+	B     ready144
 
-kept144:
+kept143:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -8645,8 +8521,8 @@ kept144:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F7
 
-ready145:
-again143:
+ready144:
+again142:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8659,7 +8535,7 @@ again143:
 	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole146
+	BGE   whole145
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
@@ -8667,7 +8543,7 @@ again143:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-whole146:
+whole145:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	ADD   R1, R2, R9
@@ -8682,7 +8558,7 @@ whole146:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded147
+	BLE   folded146
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	ADD   R1, R2, R9
@@ -8697,7 +8573,7 @@ whole146:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded147
+	BLE   folded146
 	FMOVQ 0(R2), F12
 	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
 	ADD   R1, R2, R9
@@ -8712,7 +8588,7 @@ whole146:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded147
+	BLE   folded146
 	FMOVQ 0(R2), F14
 	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
 	ADD   R1, R2, R9
@@ -8727,15 +8603,15 @@ whole146:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded147:
+folded146:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some148
+	BGE  some147
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some148:
+some147:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -8777,29 +8653,29 @@ some148:
 	VZIP1 V10.D2, V8.D2, V13.D2
 	VZIP2 V10.D2, V8.D2, V15.D2
 	CMP   $28, R1
-	BLE   over154
+	BLE   over153
 	FMOVS 16(R2), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
 	FMOVS 16(R4), F16
 	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
 
-over154:
+over153:
 	CMP   $24, R1
-	BLE   over155
+	BLE   over154
 	FMOVS 20(R2), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
 	FMOVS 20(R4), F16
 	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
 
-over155:
+over154:
 	CMP   $20, R1
-	BLE   over156
+	BLE   over155
 	FMOVS 24(R2), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
 	FMOVS 24(R4), F16
 	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
 
-over156:
+over155:
 	FMOVS 28(R2), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
 	FMOVS 28(R4), F16
@@ -8807,7 +8683,7 @@ over156:
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some158
+	BGE   some157
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -8829,16 +8705,16 @@ over156:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored160
+	BLE   stored159
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored160
+	BLE   stored159
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored160
+	BLE   stored159
 	FMOVD F12, 0(R7)
 
-stored160:
+stored159:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -8848,9 +8724,9 @@ stored160:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again143
+	BGE   again142
 
-some158:
+some157:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -8875,26 +8751,26 @@ some158:
 	FMOVQ F7, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some161
+	BGE   some160
 	RET
 
-some161:
-	B turned121
+some160:
+	B turned120
 
-narrower141:
+narrower140:
 	CMP $4, R1
-	BNE over162
+	BNE over161
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept164
+	BEQ   kept163
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready165
+	B     ready164
 
-kept164:
+kept163:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F2
@@ -8905,8 +8781,8 @@ kept164:
 	ADD   R3, R2
 	FMOVQ 0(R2), F6
 
-ready165:
-again163:
+ready164:
+again162:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -8919,12 +8795,12 @@ again163:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole166
+	BGE   whole165
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-whole166:
+whole165:
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVS 0(R6), F13
@@ -8934,7 +8810,7 @@ whole166:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded167
+	BLE   folded166
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	FMOVS 0(R6), F13
@@ -8944,7 +8820,7 @@ whole166:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded167
+	BLE   folded166
 	FMOVQ 0(R2), F10
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVS 0(R6), F13
@@ -8954,7 +8830,7 @@ whole166:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded167
+	BLE   folded166
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
 	FMOVS 0(R6), F13
@@ -8964,15 +8840,15 @@ whole166:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded167:
+folded166:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some168
+	BGE  some167
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some168:
+some167:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9004,7 +8880,7 @@ some168:
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some174
+	BGE   some173
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -9026,16 +8902,16 @@ some168:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored176
+	BLE   stored175
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored176
+	BLE   stored175
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored176
+	BLE   stored175
 	FMOVD F12, 0(R7)
 
-stored176:
+stored175:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -9045,9 +8921,9 @@ stored176:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again163
+	BGE   again162
 
-some174:
+some173:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -9063,70 +8939,70 @@ some174:
 	FMOVQ F6, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some177
+	BGE   some176
 	RET
 
-some177:
-	B turned121
+some176:
+	B turned120
 
-over162:
+over161:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept179
+	BEQ   kept178
 	VMOVI $0, V2.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V6.B16
-	B     ready180
+	B     ready179
 
-kept179:
+kept178:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one181
+	BEQ   one180
 	FMOVD 0(R2), F2
 	TST   $1, R1
-	BEQ   moved182
+	BEQ   moved181
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved182
+	B     moved181
 
-one181:
+one180:
 	FMOVS 0(R2), F2
 
-moved182:
+moved181:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one183
+	BEQ   one182
 	FMOVD 0(R2), F4
 	TST   $1, R1
-	BEQ   moved184
+	BEQ   moved183
 	ADD   $8, R2, R16
 	VLD1  (R16), V4.S[2]
-	B     moved184
+	B     moved183
 
-one183:
+one182:
 	FMOVS 0(R2), F4
 
-moved184:
+moved183:
 	ADD   R3, R2
 	TST   $2, R1
-	BEQ   one185
+	BEQ   one184
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved186
+	BEQ   moved185
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved186
+	B     moved185
 
-one185:
+one184:
 	FMOVS 0(R2), F6
 
-moved186:
-ready180:
-again178:
+moved185:
+ready179:
+again177:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9139,25 +9015,25 @@ again178:
 	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole187
+	BGE   whole186
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-whole187:
+whole186:
 	TST   $2, R1
-	BEQ   one189
+	BEQ   one188
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved190
+	BEQ   moved189
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved190
+	B     moved189
 
-one189:
+one188:
 	FMOVS 0(R2), F8
 
-moved190:
+moved189:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1104 // fmla v4.4s, v8.4s, v13.s[0]
@@ -9166,20 +9042,20 @@ moved190:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded188
+	BLE   folded187
 	TST   $2, R1
-	BEQ   one191
+	BEQ   one190
 	FMOVD 0(R2), F9
 	TST   $1, R1
-	BEQ   moved192
+	BEQ   moved191
 	ADD   $8, R2, R16
 	VLD1  (R16), V9.S[2]
-	B     moved192
+	B     moved191
 
-one191:
+one190:
 	FMOVS 0(R2), F9
 
-moved192:
+moved191:
 	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1124 // fmla v4.4s, v9.4s, v13.s[0]
@@ -9188,20 +9064,20 @@ moved192:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded188
+	BLE   folded187
 	TST   $2, R1
-	BEQ   one193
+	BEQ   one192
 	FMOVD 0(R2), F10
 	TST   $1, R1
-	BEQ   moved194
+	BEQ   moved193
 	ADD   $8, R2, R16
 	VLD1  (R16), V10.S[2]
-	B     moved194
+	B     moved193
 
-one193:
+one192:
 	FMOVS 0(R2), F10
 
-moved194:
+moved193:
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
@@ -9210,20 +9086,20 @@ moved194:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded188
+	BLE   folded187
 	TST   $2, R1
-	BEQ   one195
+	BEQ   one194
 	FMOVD 0(R2), F11
 	TST   $1, R1
-	BEQ   moved196
+	BEQ   moved195
 	ADD   $8, R2, R16
 	VLD1  (R16), V11.S[2]
-	B     moved196
+	B     moved195
 
-one195:
+one194:
 	FMOVS 0(R2), F11
 
-moved196:
+moved195:
 	WORD  $0x4e2bd442 // fadd v2.4s, v2.4s, v11.4s
 	FMOVS 0(R6), F13
 	WORD  $0x4f8d1164 // fmla v4.4s, v11.4s, v13.s[0]
@@ -9232,15 +9108,15 @@ moved196:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded188:
+folded187:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some197
+	BGE  some196
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some197:
+some196:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9259,28 +9135,28 @@ some197:
 	FMOVS 0(R4), F12
 	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
 	CMP   $1, R1
-	BEQ   turned198
+	BEQ   turned197
 	FMOVS 4(R2), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R4), F12
 	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
 	CMP   $2, R1
-	BEQ   turned198
+	BEQ   turned197
 	FMOVS 8(R2), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R4), F12
 	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
 	CMP   $3, R1
-	BEQ   turned198
+	BEQ   turned197
 	FMOVS 12(R2), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R4), F12
 	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
 
-turned198:
+turned197:
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some203
+	BGE   some202
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
@@ -9302,16 +9178,16 @@ turned198:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored205
+	BLE   stored204
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored205
+	BLE   stored204
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored205
+	BLE   stored204
 	FMOVD F12, 0(R7)
 
-stored205:
+stored204:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -9321,65 +9197,65 @@ stored205:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again178
+	BGE   again177
 
-some203:
+some202:
 	VMOVI $0, V8.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	TST   $2, R1
-	BEQ   one206
+	BEQ   one205
 	FMOVD F2, 0(R2)
 	TST   $1, R1
-	BEQ   moved207
+	BEQ   moved206
 	ADD   $8, R2, R16
 	VST1  V2.S[2], (R16)
-	B     moved207
+	B     moved206
 
-one206:
+one205:
 	FMOVS F2, 0(R2)
 
-moved207:
+moved206:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	TST   $2, R1
-	BEQ   one208
+	BEQ   one207
 	FMOVD F4, 0(R2)
 	TST   $1, R1
-	BEQ   moved209
+	BEQ   moved208
 	ADD   $8, R2, R16
 	VST1  V4.S[2], (R16)
-	B     moved209
+	B     moved208
 
-one208:
+one207:
 	FMOVS F4, 0(R2)
 
-moved209:
+moved208:
 	ADD   R3, R2
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	TST   $2, R1
-	BEQ   one210
+	BEQ   one209
 	FMOVD F6, 0(R2)
 	TST   $1, R1
-	BEQ   moved211
+	BEQ   moved210
 	ADD   $8, R2, R16
 	VST1  V6.S[2], (R16)
-	B     moved211
+	B     moved210
 
-one210:
+one209:
 	FMOVS F6, 0(R2)
 
-moved211:
+moved210:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some212
+	BGE  some211
 	RET
 
-some212:
-turned121:
+some211:
+turned120:
 	MOVD  lddy+48(FP), R2
 	MOVD  $4, R16
 	MUL   R16, R2, R2
@@ -9421,16 +9297,16 @@ turned121:
 	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD F9, 0(R3)
 	CMP   $1, R2
-	BLE   stored214
+	BLE   stored213
 	FMOVD F10, 0(R5)
 	CMP   $2, R2
-	BLE   stored214
+	BLE   stored213
 	FMOVD F11, 0(R6)
 	CMP   $3, R2
-	BLE   stored214
+	BLE   stored213
 	FMOVD F12, 0(R7)
 
-stored214:
+stored213:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  $4, R16
@@ -9440,8 +9316,7 @@ stored214:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   block118
-	B     end2
+	BGE   block117
 
 end2:
 	RET
@@ -9449,29 +9324,29 @@ end2:
 lower1:
 	MOVD act+128(FP), R0
 	CMP  $1, R0
-	BNE  other216
+	BNE  other215
 
-block217:
+block216:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk218:
+chunk217:
 	CMP $8, R1
-	BLT last219
+	BLT last218
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept222
+	BEQ   kept221
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready223
+	B     ready222
 
-kept222:
+kept221:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -9482,8 +9357,8 @@ kept222:
 	FMOVQ 0(R2), F3
 	FMOVQ 16(R2), F4
 
-ready223:
-again221:
+ready222:
+again220:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9496,7 +9371,7 @@ again221:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole224
+	BGE   whole223
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -9504,7 +9379,7 @@ again221:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-whole224:
+whole223:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9524,7 +9399,7 @@ whole224:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded225
+	BLE   folded224
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9544,7 +9419,7 @@ whole224:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded225
+	BLE   folded224
 	FMOVQ 0(R2), F9
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9564,7 +9439,7 @@ whole224:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded225
+	BLE   folded224
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9584,15 +9459,15 @@ whole224:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded225:
+folded224:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some226
+	BGE  some225
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some226:
+some225:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9631,20 +9506,20 @@ some226:
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some236
+	BGE   some235
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few238
+	BLT   few237
 	CMP   $4, R4
-	BNE   apart239
+	BNE   apart238
 	FMOVQ F0, 0(R3)
-	B     stored240
+	B     stored239
 
-apart239:
+apart238:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -9653,10 +9528,10 @@ apart239:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored240:
-	B stored237
+stored239:
+	B stored236
 
-few238:
+few237:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -9671,17 +9546,17 @@ few238:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored241
+	BLE   stored240
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored241
+	BLE   stored240
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored241
+	BLE   stored240
 	FMOVS F9, 0(R7)
 
-stored241:
-stored237:
+stored240:
+stored236:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -9690,9 +9565,9 @@ stored237:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again221
+	BGE   again220
 
-some236:
+some235:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -9709,24 +9584,24 @@ some236:
 	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some242
+	BGE   some241
 	RET
 
-some242:
+some241:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk218
-	B   turned220
+	BGE chunk217
+	B   turned219
 
-last219:
+last218:
 	CMP $4, R1
-	BLE narrower243
+	BLE narrower242
 	CMP $8, R1
-	BNE over244
-	B   turned220
+	BNE over243
+	B   turned219
 
-over244:
+over243:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -9734,14 +9609,14 @@ over244:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept246
+	BEQ   kept245
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready247
+	B     ready246
 
-kept246:
+kept245:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -9754,8 +9629,8 @@ kept246:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F4
 
-ready247:
-again245:
+ready246:
+again244:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -9768,7 +9643,7 @@ again245:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole248
+	BGE   whole247
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -9776,7 +9651,7 @@ again245:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-whole248:
+whole247:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9799,7 +9674,7 @@ whole248:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded249
+	BLE   folded248
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9822,7 +9697,7 @@ whole248:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded249
+	BLE   folded248
 	FMOVQ 0(R2), F9
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9845,7 +9720,7 @@ whole248:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded249
+	BLE   folded248
 	FMOVQ 0(R2), F11
 	FMOVQ 0(R4), F13
 	WORD  $0x6ea0d9ad // fcmle v13.4s, v13.4s, #0
@@ -9868,15 +9743,15 @@ whole248:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded249:
+folded248:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some250
+	BGE  some249
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some250:
+some249:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -9908,42 +9783,42 @@ some250:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over256
+	BLE   over255
 	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over256:
+over255:
 	CMP   $24, R1
-	BLE   over257
+	BLE   over256
 	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over257:
+over256:
 	CMP   $20, R1
-	BLE   over258
+	BLE   over257
 	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over258:
+over257:
 	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some260
+	BGE   some259
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few262
+	BLT   few261
 	CMP   $4, R4
-	BNE   apart263
+	BNE   apart262
 	FMOVQ F0, 0(R3)
-	B     stored264
+	B     stored263
 
-apart263:
+apart262:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -9952,10 +9827,10 @@ apart263:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored264:
-	B stored261
+stored263:
+	B stored260
 
-few262:
+few261:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -9970,17 +9845,17 @@ few262:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored265
+	BLE   stored264
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored265
+	BLE   stored264
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored265
+	BLE   stored264
 	FMOVS F9, 0(R7)
 
-stored265:
-stored261:
+stored264:
+stored260:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -9989,9 +9864,9 @@ stored261:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again245
+	BGE   again244
 
-some260:
+some259:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10010,25 +9885,25 @@ some260:
 	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some266
+	BGE   some265
 	RET
 
-some266:
-	B turned220
+some265:
+	B turned219
 
-narrower243:
+narrower242:
 	CMP $4, R1
-	BNE over267
+	BNE over266
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept269
+	BEQ   kept268
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready270
+	B     ready269
 
-kept269:
+kept268:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10037,8 +9912,8 @@ kept269:
 	MOVD  lddw+24(FP), R3
 	FMOVQ 0(R2), F3
 
-ready270:
-again268:
+ready269:
+again267:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10051,12 +9926,12 @@ again268:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole271
+	BGE   whole270
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-whole271:
+whole270:
 	FMOVQ 0(R2), F5
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10069,7 +9944,7 @@ whole271:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded272
+	BLE   folded271
 	FMOVQ 0(R2), F6
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10082,7 +9957,7 @@ whole271:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded272
+	BLE   folded271
 	FMOVQ 0(R2), F7
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10095,7 +9970,7 @@ whole271:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded272
+	BLE   folded271
 	FMOVQ 0(R2), F8
 	FMOVQ 0(R4), F9
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
@@ -10108,15 +9983,15 @@ whole271:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded272:
+folded271:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some273
+	BGE  some272
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some273:
+some272:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10139,20 +10014,20 @@ some273:
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some279
+	BGE   some278
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few281
+	BLT   few280
 	CMP   $4, R4
-	BNE   apart282
+	BNE   apart281
 	FMOVQ F0, 0(R3)
-	B     stored283
+	B     stored282
 
-apart282:
+apart281:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10161,10 +10036,10 @@ apart282:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored283:
-	B stored280
+stored282:
+	B stored279
 
-few281:
+few280:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -10179,17 +10054,17 @@ few281:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored284
+	BLE   stored283
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored284
+	BLE   stored283
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored284
+	BLE   stored283
 	FMOVS F9, 0(R7)
 
-stored284:
-stored280:
+stored283:
+stored279:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10198,9 +10073,9 @@ stored280:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again268
+	BGE   again267
 
-some279:
+some278:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10213,55 +10088,55 @@ some279:
 	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some285
+	BGE   some284
 	RET
 
-some285:
-	B turned220
+some284:
+	B turned219
 
-over267:
+over266:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept287
+	BEQ   kept286
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready288
+	B     ready287
 
-kept287:
+kept286:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one289
+	BEQ   one288
 	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved290
+	BEQ   moved289
 	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved290
+	B     moved289
 
-one289:
+one288:
 	FMOVS 0(R2), F1
 
-moved290:
+moved289:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one291
+	BEQ   one290
 	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved292
+	BEQ   moved291
 	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved292
+	B     moved291
 
-one291:
+one290:
 	FMOVS 0(R2), F3
 
-moved292:
-ready288:
-again286:
+moved291:
+ready287:
+again285:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10274,38 +10149,38 @@ again286:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole293
+	BGE   whole292
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-whole293:
+whole292:
 	TST   $2, R1
-	BEQ   one295
+	BEQ   one294
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved296
+	BEQ   moved295
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved296
+	B     moved295
 
-one295:
+one294:
 	FMOVS 0(R2), F5
 
-moved296:
+moved295:
 	TST   $2, R1
-	BEQ   one297
+	BEQ   one296
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved298
+	BEQ   moved297
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved298
+	B     moved297
 
-one297:
+one296:
 	FMOVS 0(R4), F9
 
-moved298:
+moved297:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -10313,49 +10188,49 @@ moved298:
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	VORR  V5.B16, V5.B16, V9.B16
 	TST   $2, R1
-	BEQ   one299
+	BEQ   one298
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved300
+	BEQ   moved299
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved300
+	B     moved299
 
-one299:
+one298:
 	FMOVS F9, 0(R2)
 
-moved300:
+moved299:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded294
+	BLE   folded293
 	TST   $2, R1
-	BEQ   one301
+	BEQ   one300
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved302
+	BEQ   moved301
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved302
+	B     moved301
 
-one301:
+one300:
 	FMOVS 0(R2), F6
 
-moved302:
+moved301:
 	TST   $2, R1
-	BEQ   one303
+	BEQ   one302
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved304
+	BEQ   moved303
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved304
+	B     moved303
 
-one303:
+one302:
 	FMOVS 0(R4), F9
 
-moved304:
+moved303:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -10363,49 +10238,49 @@ moved304:
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	VORR  V6.B16, V6.B16, V9.B16
 	TST   $2, R1
-	BEQ   one305
+	BEQ   one304
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved306
+	BEQ   moved305
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved306
+	B     moved305
 
-one305:
+one304:
 	FMOVS F9, 0(R2)
 
-moved306:
+moved305:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded294
+	BLE   folded293
 	TST   $2, R1
-	BEQ   one307
+	BEQ   one306
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved308
+	BEQ   moved307
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved308
+	B     moved307
 
-one307:
+one306:
 	FMOVS 0(R2), F7
 
-moved308:
+moved307:
 	TST   $2, R1
-	BEQ   one309
+	BEQ   one308
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved310
+	BEQ   moved309
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved310
+	B     moved309
 
-one309:
+one308:
 	FMOVS 0(R4), F9
 
-moved310:
+moved309:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -10413,49 +10288,49 @@ moved310:
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	VORR  V7.B16, V7.B16, V9.B16
 	TST   $2, R1
-	BEQ   one311
+	BEQ   one310
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved312
+	BEQ   moved311
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved312
+	B     moved311
 
-one311:
+one310:
 	FMOVS F9, 0(R2)
 
-moved312:
+moved311:
 	ADD   R5, R4
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded294
+	BLE   folded293
 	TST   $2, R1
-	BEQ   one313
+	BEQ   one312
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved314
+	BEQ   moved313
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved314
+	B     moved313
 
-one313:
+one312:
 	FMOVS 0(R2), F8
 
-moved314:
+moved313:
 	TST   $2, R1
-	BEQ   one315
+	BEQ   one314
 	FMOVD 0(R4), F9
 	TST   $1, R1
-	BEQ   moved316
+	BEQ   moved315
 	ADD   $8, R4, R16
 	VLD1  (R16), V9.S[2]
-	B     moved316
+	B     moved315
 
-one315:
+one314:
 	FMOVS 0(R4), F9
 
-moved316:
+moved315:
 	WORD  $0x6ea0d929 // fcmle v9.4s, v9.4s, #0
 	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -10463,31 +10338,31 @@ moved316:
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	VORR  V8.B16, V8.B16, V9.B16
 	TST   $2, R1
-	BEQ   one317
+	BEQ   one316
 	FMOVD F9, 0(R2)
 	TST   $1, R1
-	BEQ   moved318
+	BEQ   moved317
 	ADD   $8, R2, R16
 	VST1  V9.S[2], (R16)
-	B     moved318
+	B     moved317
 
-one317:
+one316:
 	FMOVS F9, 0(R2)
 
-moved318:
+moved317:
 	ADD R5, R4
 	ADD R3, R2
 	ADD R7, R6
 
-folded294:
+folded293:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some319
+	BGE  some318
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some319:
+some318:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10503,35 +10378,35 @@ some319:
 	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned320
+	BEQ   turned319
 	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned320
+	BEQ   turned319
 	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned320
+	BEQ   turned319
 	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned320:
+turned319:
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some325
+	BGE   some324
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few327
+	BLT   few326
 	CMP   $4, R4
-	BNE   apart328
+	BNE   apart327
 	FMOVQ F0, 0(R3)
-	B     stored329
+	B     stored328
 
-apart328:
+apart327:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10540,10 +10415,10 @@ apart328:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored329:
-	B stored326
+stored328:
+	B stored325
 
-few327:
+few326:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -10558,17 +10433,17 @@ few327:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored330
+	BLE   stored329
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored330
+	BLE   stored329
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored330
+	BLE   stored329
 	FMOVS F9, 0(R7)
 
-stored330:
-stored326:
+stored329:
+stored325:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10577,50 +10452,50 @@ stored326:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again286
+	BGE   again285
 
-some325:
+some324:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	TST   $2, R1
-	BEQ   one331
+	BEQ   one330
 	FMOVD F1, 0(R2)
 	TST   $1, R1
-	BEQ   moved332
+	BEQ   moved331
 	ADD   $8, R2, R16
 	VST1  V1.S[2], (R16)
-	B     moved332
+	B     moved331
 
-one331:
+one330:
 	FMOVS F1, 0(R2)
 
-moved332:
+moved331:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	TST   $2, R1
-	BEQ   one333
+	BEQ   one332
 	FMOVD F3, 0(R2)
 	TST   $1, R1
-	BEQ   moved334
+	BEQ   moved333
 	ADD   $8, R2, R16
 	VST1  V3.S[2], (R16)
-	B     moved334
+	B     moved333
 
-one333:
+one332:
 	FMOVS F3, 0(R2)
 
-moved334:
+moved333:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some335
+	BGE  some334
 	RET
 
-some335:
-turned220:
+some334:
+turned219:
 	MOVD  lddy+48(FP), R2
 	MOVD  $4, R16
 	MUL   R16, R2, R2
@@ -10647,13 +10522,13 @@ turned220:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few337
+	BLT   few336
 	CMP   $4, R4
-	BNE   apart338
+	BNE   apart337
 	FMOVQ F0, 0(R3)
-	B     stored339
+	B     stored338
 
-apart338:
+apart337:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10662,10 +10537,10 @@ apart338:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored339:
-	B stored336
+stored338:
+	B stored335
 
-few337:
+few336:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -10680,17 +10555,17 @@ few337:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored340
+	BLE   stored339
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored340
+	BLE   stored339
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored340
+	BLE   stored339
 	FMOVS F9, 0(R7)
 
-stored340:
-stored336:
+stored339:
+stored335:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10699,31 +10574,31 @@ stored336:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   block217
-	B     end215
+	BGE   block216
+	B     end214
 
-other216:
-block342:
+other215:
+block340:
 	// 4 rows of dx, from +0; 4×8 elements of dz at a time
 	VMOVI $0, V0.B16
 	MOVD  $0, R0
 	MOVD  cols+112(FP), R1
 
-chunk343:
+chunk341:
 	CMP $8, R1
-	BLT last344
+	BLT last342
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept347
+	BEQ   kept345
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready348
+	B     ready346
 
-kept347:
+kept345:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10734,8 +10609,8 @@ kept347:
 	FMOVQ 0(R2), F3
 	FMOVQ 16(R2), F4
 
-ready348:
-again346:
+ready346:
+again344:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10748,7 +10623,7 @@ again346:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole349
+	BGE   whole347
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -10756,7 +10631,7 @@ again346:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-whole349:
+whole347:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVQ 16(R2), F6
@@ -10767,7 +10642,7 @@ whole349:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded350
+	BLE   folded348
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVQ 16(R2), F8
@@ -10778,7 +10653,7 @@ whole349:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded350
+	BLE   folded348
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	FMOVQ 16(R2), F10
@@ -10789,7 +10664,7 @@ whole349:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded350
+	BLE   folded348
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
 	FMOVQ 16(R2), F12
@@ -10800,15 +10675,15 @@ whole349:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded350:
+folded348:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some351
+	BGE  some349
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some351:
+some349:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -10847,20 +10722,20 @@ some351:
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some361
+	BGE   some359
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few363
+	BLT   few361
 	CMP   $4, R4
-	BNE   apart364
+	BNE   apart362
 	FMOVQ F0, 0(R3)
-	B     stored365
+	B     stored363
 
-apart364:
+apart362:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -10869,10 +10744,10 @@ apart364:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored365:
-	B stored362
+stored363:
+	B stored360
 
-few363:
+few361:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -10887,17 +10762,17 @@ few363:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored366
+	BLE   stored364
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored366
+	BLE   stored364
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored366
+	BLE   stored364
 	FMOVS F9, 0(R7)
 
-stored366:
-stored362:
+stored364:
+stored360:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -10906,9 +10781,9 @@ stored362:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again346
+	BGE   again344
 
-some361:
+some359:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -10925,24 +10800,24 @@ some361:
 	FMOVQ F4, 16(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some367
+	BGE   some365
 	RET
 
-some367:
+some365:
 	ADD $32, R0
 	SUB $8, R1
 	CMP $1, R1
-	BGE chunk343
-	B   turned345
+	BGE chunk341
+	B   turned343
 
-last344:
+last342:
 	CMP $4, R1
-	BLE narrower368
+	BLE narrower366
 	CMP $8, R1
-	BNE over369
-	B   turned345
+	BNE over367
+	B   turned343
 
-over369:
+over367:
 	MOVD $4, R16
 	MUL  R16, R1, R1
 	SUB  $32, R1
@@ -10950,14 +10825,14 @@ over369:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept371
+	BEQ   kept369
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
-	B     ready372
+	B     ready370
 
-kept371:
+kept369:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -10970,8 +10845,8 @@ kept371:
 	ADD   R1, R2, R4
 	FMOVQ 16(R4), F4
 
-ready372:
-again370:
+ready370:
+again368:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -10984,7 +10859,7 @@ again370:
 	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole373
+	BGE   whole371
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
@@ -10992,7 +10867,7 @@ again370:
 	VMOVI $0, V11.B16
 	VMOVI $0, V12.B16
 
-whole373:
+whole371:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	ADD   R1, R2, R9
@@ -11004,7 +10879,7 @@ whole373:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded374
+	BLE   folded372
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	ADD   R1, R2, R9
@@ -11016,7 +10891,7 @@ whole373:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded374
+	BLE   folded372
 	FMOVQ 0(R2), F9
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	ADD   R1, R2, R9
@@ -11028,7 +10903,7 @@ whole373:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded374
+	BLE   folded372
 	FMOVQ 0(R2), F11
 	WORD  $0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
 	ADD   R1, R2, R9
@@ -11040,15 +10915,15 @@ whole373:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded374:
+folded372:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some375
+	BGE  some373
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some375:
+some373:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11080,42 +10955,42 @@ some375:
 	VZIP1 V7.D2, V5.D2, V10.D2
 	VZIP2 V7.D2, V5.D2, V12.D2
 	CMP   $28, R1
-	BLE   over381
+	BLE   over379
 	FMOVS 16(R2), F13
 	WORD  $0x4f8d10c0 // fmla v0.4s, v6.4s, v13.s[0]
 
-over381:
+over379:
 	CMP   $24, R1
-	BLE   over382
+	BLE   over380
 	FMOVS 20(R2), F13
 	WORD  $0x4f8d1100 // fmla v0.4s, v8.4s, v13.s[0]
 
-over382:
+over380:
 	CMP   $20, R1
-	BLE   over383
+	BLE   over381
 	FMOVS 24(R2), F13
 	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
 
-over383:
+over381:
 	FMOVS 28(R2), F13
 	WORD  $0x4f8d1180 // fmla v0.4s, v12.4s, v13.s[0]
 	SUB   $32, R1
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some385
+	BGE   some383
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few387
+	BLT   few385
 	CMP   $4, R4
-	BNE   apart388
+	BNE   apart386
 	FMOVQ F0, 0(R3)
-	B     stored389
+	B     stored387
 
-apart388:
+apart386:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11124,10 +10999,10 @@ apart388:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored389:
-	B stored386
+stored387:
+	B stored384
 
-few387:
+few385:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -11142,17 +11017,17 @@ few387:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored390
+	BLE   stored388
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored390
+	BLE   stored388
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored390
+	BLE   stored388
 	FMOVS F9, 0(R7)
 
-stored390:
-stored386:
+stored388:
+stored384:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11161,9 +11036,9 @@ stored386:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again370
+	BGE   again368
 
-some385:
+some383:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11182,25 +11057,25 @@ some385:
 	FMOVQ F4, 16(R4)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some391
+	BGE   some389
 	RET
 
-some391:
-	B turned345
+some389:
+	B turned343
 
-narrower368:
+narrower366:
 	CMP $4, R1
-	BNE over392
+	BNE over390
 
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept394
+	BEQ   kept392
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready395
+	B     ready393
 
-kept394:
+kept392:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	FMOVQ 0(R2), F1
@@ -11209,8 +11084,8 @@ kept394:
 	MOVD  lddw+24(FP), R3
 	FMOVQ 0(R2), F3
 
-ready395:
-again393:
+ready393:
+again391:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11223,12 +11098,12 @@ again393:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole396
+	BGE   whole394
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-whole396:
+whole394:
 	FMOVQ 0(R2), F5
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
@@ -11236,7 +11111,7 @@ whole396:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded397
+	BLE   folded395
 	FMOVQ 0(R2), F6
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	FMOVS 0(R6), F10
@@ -11244,7 +11119,7 @@ whole396:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded397
+	BLE   folded395
 	FMOVQ 0(R2), F7
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVS 0(R6), F10
@@ -11252,7 +11127,7 @@ whole396:
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded397
+	BLE   folded395
 	FMOVQ 0(R2), F8
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	FMOVS 0(R6), F10
@@ -11260,15 +11135,15 @@ whole396:
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded397:
+folded395:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some398
+	BGE  some396
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some398:
+some396:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11291,20 +11166,20 @@ some398:
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some404
+	BGE   some402
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few406
+	BLT   few404
 	CMP   $4, R4
-	BNE   apart407
+	BNE   apart405
 	FMOVQ F0, 0(R3)
-	B     stored408
+	B     stored406
 
-apart407:
+apart405:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11313,10 +11188,10 @@ apart407:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored408:
-	B stored405
+stored406:
+	B stored403
 
-few406:
+few404:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -11331,17 +11206,17 @@ few406:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored409
+	BLE   stored407
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored409
+	BLE   stored407
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored409
+	BLE   stored407
 	FMOVS F9, 0(R7)
 
-stored409:
-stored405:
+stored407:
+stored403:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11350,9 +11225,9 @@ stored405:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again393
+	BGE   again391
 
-some404:
+some402:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
@@ -11365,55 +11240,55 @@ some404:
 	FMOVQ F3, 0(R2)
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some410
+	BGE   some408
 	RET
 
-some410:
-	B turned345
+some408:
+	B turned343
 
-over392:
+over390:
 	// db[j] and dw[k,j]
 	MOVD  fresh+136(FP), R2
 	CMP   $0, R2
-	BEQ   kept412
+	BEQ   kept410
 	VMOVI $0, V1.B16
 	VMOVI $0, V3.B16
-	B     ready413
+	B     ready411
 
-kept412:
+kept410:
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	TST   $2, R1
-	BEQ   one414
+	BEQ   one412
 	FMOVD 0(R2), F1
 	TST   $1, R1
-	BEQ   moved415
+	BEQ   moved413
 	ADD   $8, R2, R16
 	VLD1  (R16), V1.S[2]
-	B     moved415
+	B     moved413
 
-one414:
+one412:
 	FMOVS 0(R2), F1
 
-moved415:
+moved413:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	TST   $2, R1
-	BEQ   one416
+	BEQ   one414
 	FMOVD 0(R2), F3
 	TST   $1, R1
-	BEQ   moved417
+	BEQ   moved415
 	ADD   $8, R2, R16
 	VLD1  (R16), V3.S[2]
-	B     moved417
+	B     moved415
 
-one416:
+one414:
 	FMOVS 0(R2), F3
 
-moved417:
-ready413:
-again411:
+moved415:
+ready411:
+again409:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVD  dy+40(FP), R2
 	ADD   R0, R2
@@ -11426,100 +11301,100 @@ again411:
 	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
-	BGE   whole418
+	BGE   whole416
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-whole418:
+whole416:
 	TST   $2, R1
-	BEQ   one420
+	BEQ   one418
 	FMOVD 0(R2), F5
 	TST   $1, R1
-	BEQ   moved421
+	BEQ   moved419
 	ADD   $8, R2, R16
 	VLD1  (R16), V5.S[2]
-	B     moved421
+	B     moved419
 
-one420:
+one418:
 	FMOVS 0(R2), F5
 
-moved421:
+moved419:
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10a3 // fmla v3.4s, v5.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $1, R8
-	BLE   folded419
+	BLE   folded417
 	TST   $2, R1
-	BEQ   one422
+	BEQ   one420
 	FMOVD 0(R2), F6
 	TST   $1, R1
-	BEQ   moved423
+	BEQ   moved421
 	ADD   $8, R2, R16
 	VLD1  (R16), V6.S[2]
-	B     moved423
+	B     moved421
 
-one422:
+one420:
 	FMOVS 0(R2), F6
 
-moved423:
+moved421:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $2, R8
-	BLE   folded419
+	BLE   folded417
 	TST   $2, R1
-	BEQ   one424
+	BEQ   one422
 	FMOVD 0(R2), F7
 	TST   $1, R1
-	BEQ   moved425
+	BEQ   moved423
 	ADD   $8, R2, R16
 	VLD1  (R16), V7.S[2]
-	B     moved425
+	B     moved423
 
-one424:
+one422:
 	FMOVS 0(R2), F7
 
-moved425:
+moved423:
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 	CMP   $3, R8
-	BLE   folded419
+	BLE   folded417
 	TST   $2, R1
-	BEQ   one426
+	BEQ   one424
 	FMOVD 0(R2), F8
 	TST   $1, R1
-	BEQ   moved427
+	BEQ   moved425
 	ADD   $8, R2, R16
 	VLD1  (R16), V8.S[2]
-	B     moved427
+	B     moved425
 
-one426:
+one424:
 	FMOVS 0(R2), F8
 
-moved427:
+moved425:
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
 	FMOVS 0(R6), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	ADD   R3, R2
 	ADD   R7, R6
 
-folded419:
+folded417:
 	MOVD cols+112(FP), R8
 	CMP  $9, R8
-	BGE  some428
+	BGE  some426
 	MOVD R2, dy+40(FP)
 	MOVD R4, y+56(FP)
 	MOVD R6, x+72(FP)
 
-some428:
+some426:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVD  w+88(FP), R2
 	ADD   R0, R2
@@ -11535,35 +11410,35 @@ some428:
 	FMOVS 0(R2), F9
 	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
 	CMP   $1, R1
-	BEQ   turned429
+	BEQ   turned427
 	FMOVS 4(R2), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	CMP   $2, R1
-	BEQ   turned429
+	BEQ   turned427
 	FMOVS 8(R2), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	CMP   $3, R1
-	BEQ   turned429
+	BEQ   turned427
 	FMOVS 12(R2), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 
-turned429:
+turned427:
 	MOVD  cols+112(FP), R2
 	CMP   $9, R2
-	BGE   some434
+	BGE   some432
 	MOVD  n+120(FP), R2
 	MOVD  dx+0(FP), R3
 	MOVD  lddx+8(FP), R4
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few436
+	BLT   few434
 	CMP   $4, R4
-	BNE   apart437
+	BNE   apart435
 	FMOVQ F0, 0(R3)
-	B     stored438
+	B     stored436
 
-apart437:
+apart435:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11572,10 +11447,10 @@ apart437:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored438:
-	B stored435
+stored436:
+	B stored433
 
-few436:
+few434:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -11590,17 +11465,17 @@ few436:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored439
+	BLE   stored437
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored439
+	BLE   stored437
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored439
+	BLE   stored437
 	FMOVS F9, 0(R7)
 
-stored439:
-stored435:
+stored437:
+stored433:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11609,50 +11484,50 @@ stored435:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   again411
+	BGE   again409
 
-some434:
+some432:
 	VMOVI $0, V5.B16
 	MOVD  db+32(FP), R2
 	ADD   R0, R2
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	TST   $2, R1
-	BEQ   one440
+	BEQ   one438
 	FMOVD F1, 0(R2)
 	TST   $1, R1
-	BEQ   moved441
+	BEQ   moved439
 	ADD   $8, R2, R16
 	VST1  V1.S[2], (R16)
-	B     moved441
+	B     moved439
 
-one440:
+one438:
 	FMOVS F1, 0(R2)
 
-moved441:
+moved439:
 	MOVD  dw+16(FP), R2
 	ADD   R0, R2
 	MOVD  lddw+24(FP), R3
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	TST   $2, R1
-	BEQ   one442
+	BEQ   one440
 	FMOVD F3, 0(R2)
 	TST   $1, R1
-	BEQ   moved443
+	BEQ   moved441
 	ADD   $8, R2, R16
 	VST1  V3.S[2], (R16)
-	B     moved443
+	B     moved441
 
-one442:
+one440:
 	FMOVS F3, 0(R2)
 
-moved443:
+moved441:
 	MOVD cols+112(FP), R2
 	CMP  $9, R2
-	BGE  some444
+	BGE  some442
 	RET
 
-some444:
-turned345:
+some442:
+turned343:
 	MOVD  lddy+48(FP), R2
 	MOVD  $4, R16
 	MUL   R16, R2, R2
@@ -11679,13 +11554,13 @@ turned345:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	CMP   $4, R2
-	BLT   few446
+	BLT   few444
 	CMP   $4, R4
-	BNE   apart447
+	BNE   apart445
 	FMOVQ F0, 0(R3)
-	B     stored448
+	B     stored446
 
-apart447:
+apart445:
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
 	ADD   R4, R6, R7
@@ -11694,10 +11569,10 @@ apart447:
 	VST1  V0.S[2], (R6)
 	VST1  V0.S[3], (R7)
 
-stored448:
-	B stored445
+stored446:
+	B stored443
 
-few446:
+few444:
 	VORR  V0.B16, V0.B16, V6.B16
 	ADD   R4, R3, R5
 	ADD   R4, R5, R6
@@ -11712,17 +11587,17 @@ few446:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	FMOVS F6, 0(R3)
 	CMP   $1, R2
-	BLE   stored449
+	BLE   stored447
 	FMOVS F7, 0(R5)
 	CMP   $2, R2
-	BLE   stored449
+	BLE   stored447
 	FMOVS F8, 0(R6)
 	CMP   $3, R2
-	BLE   stored449
+	BLE   stored447
 	FMOVS F9, 0(R7)
 
-stored449:
-stored445:
+stored447:
+stored443:
 	VMOVI $0, V0.B16
 	MOVD  $4, R16
 	MUL   R16, R4, R4
@@ -11731,10 +11606,9 @@ stored445:
 	SUB   $4, R2
 	MOVD  R2, n+120(FP)
 	CMP   $1, R2
-	BGE   block342
-	B     end215
+	BGE   block340
 
-end215:
+end214:
 	RET
 
 // func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
@@ -12721,7 +12595,7 @@ end75:
 other9:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without128
+	BEQ  without127
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -12737,9 +12611,9 @@ other9:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail130
+	BLT   tail129
 
-block129:
+block128:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -12773,13 +12647,13 @@ block129:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block129
+	BGE   block128
 
-tail130:
+tail129:
 	CMP   $0, R5
-	BLE   end131
+	BLE   end130
 	CMP   $4, R5
-	BLT   part132
+	BLT   part131
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -12791,186 +12665,184 @@ tail130:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over133
+	B     over132
 
-part132:
+part131:
 	TST   $2, R5
-	BEQ   one134
+	BEQ   one133
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved135
+	BEQ   moved134
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved135
+	B     moved134
 
-one134:
+one133:
 	FMOVS 0(R0), F0
 
-moved135:
+moved134:
 	TST   $2, R5
-	BEQ   one136
+	BEQ   one135
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved137
+	BEQ   moved136
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved137
+	B     moved136
 
-one136:
+one135:
 	FMOVS 0(R1), F1
 
-moved137:
+moved136:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one138
+	BEQ   one137
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved139
+	BEQ   moved138
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved139
+	B     moved138
 
-one138:
+one137:
 	FMOVS 0(R6), F1
 
-moved139:
+moved138:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one140
+	BEQ   one139
 	FMOVD 0(R7), F1
 	TST   $1, R5
-	BEQ   moved141
+	BEQ   moved140
 	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved141
+	B     moved140
 
-one140:
+one139:
 	FMOVS 0(R7), F1
 
-moved141:
+moved140:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one142
+	BEQ   one141
 	FMOVD 0(R8), F1
 	TST   $1, R5
-	BEQ   moved143
+	BEQ   moved142
 	ADD   $8, R8, R16
 	VLD1  (R16), V1.S[2]
-	B     moved143
+	B     moved142
 
-one142:
+one141:
 	FMOVS 0(R8), F1
 
-moved143:
+moved142:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one144
+	BEQ   one143
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved145
+	BEQ   moved144
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved145
+	B     moved144
 
-one144:
+one143:
 	FMOVS F0, 0(R0)
 
-moved145:
-	B end131
+moved144:
+	B end130
 
-over133:
+over132:
 	CMP   $4, R5
-	BLE   end131
+	BLE   end130
 	TST   $2, R5
-	BEQ   one147
+	BEQ   one146
 	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved148
+	BEQ   moved147
 	ADD   $24, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved148
+	B     moved147
 
-one147:
+one146:
 	FMOVS 16(R0), F0
 
-moved148:
+moved147:
 	TST   $2, R5
-	BEQ   one149
+	BEQ   one148
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved150
+	BEQ   moved149
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved150
+	B     moved149
 
-one149:
+one148:
 	FMOVS 16(R1), F1
 
-moved150:
+moved149:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one151
+	BEQ   one150
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved152
+	BEQ   moved151
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved152
+	B     moved151
 
-one151:
+one150:
 	FMOVS 16(R6), F1
 
-moved152:
+moved151:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one153
+	BEQ   one152
 	FMOVD 16(R7), F1
 	TST   $1, R5
-	BEQ   moved154
+	BEQ   moved153
 	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved154
+	B     moved153
 
-one153:
+one152:
 	FMOVS 16(R7), F1
 
-moved154:
+moved153:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one155
+	BEQ   one154
 	FMOVD 16(R8), F1
 	TST   $1, R5
-	BEQ   moved156
+	BEQ   moved155
 	ADD   $24, R8, R16
 	VLD1  (R16), V1.S[2]
-	B     moved156
+	B     moved155
 
-one155:
+one154:
 	FMOVS 16(R8), F1
 
-moved156:
+moved155:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one157
+	BEQ   one156
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved158
+	BEQ   moved157
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved158
+	B     moved157
 
-one157:
+one156:
 	FMOVS F0, 16(R0)
 
-moved158:
-end131:
+moved157:
+end130:
 	B gated8
 
-without128:
-	B gated8
-
+without127:
 gated8:
 	MOVD $4, R0
 	B    advance4
@@ -12978,10 +12850,10 @@ gated8:
 lower7:
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other160
+	BNE  other159
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without161
+	BEQ  without160
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -12995,9 +12867,9 @@ lower7:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail163
+	BLT   tail162
 
-block162:
+block161:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -13049,13 +12921,13 @@ block162:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block162
+	BGE   block161
 
-tail163:
+tail162:
 	CMP   $0, R5
-	BLE   end164
+	BLE   end163
 	CMP   $4, R5
-	BLT   part165
+	BLT   part164
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -13077,324 +12949,324 @@ tail163:
 	FMOVQ F1, 0(R7)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over166
+	B     over165
 
-part165:
+part164:
 	TST   $2, R5
-	BEQ   one167
+	BEQ   one166
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved168
+	BEQ   moved167
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved168
+	B     moved167
 
-one167:
+one166:
 	FMOVS 0(R0), F0
 
-moved168:
+moved167:
 	TST   $2, R5
-	BEQ   one169
+	BEQ   one168
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved170
+	BEQ   moved169
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved170
+	B     moved169
 
-one169:
+one168:
 	FMOVS 0(R1), F1
 
-moved170:
+moved169:
 	TST   $2, R5
-	BEQ   one171
+	BEQ   one170
 	FMOVD 0(R3), F2
 	TST   $1, R5
-	BEQ   moved172
+	BEQ   moved171
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved172
+	B     moved171
 
-one171:
+one170:
 	FMOVS 0(R3), F2
 
-moved172:
+moved171:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one173
+	BEQ   one172
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved174
+	BEQ   moved173
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved174
+	B     moved173
 
-one173:
+one172:
 	FMOVS F1, 0(R1)
 
-moved174:
+moved173:
 	TST   $2, R5
-	BEQ   one175
+	BEQ   one174
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved176
+	BEQ   moved175
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved176
+	B     moved175
 
-one175:
+one174:
 	FMOVS 0(R6), F1
 
-moved176:
+moved175:
 	TST   $2, R5
-	BEQ   one177
+	BEQ   one176
 	FMOVD 0(R8), F2
 	TST   $1, R5
-	BEQ   moved178
+	BEQ   moved177
 	ADD   $8, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved178
+	B     moved177
 
-one177:
+one176:
 	FMOVS 0(R8), F2
 
-moved178:
+moved177:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one179
+	BEQ   one178
 	FMOVD F1, 0(R6)
 	TST   $1, R5
-	BEQ   moved180
+	BEQ   moved179
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved180
+	B     moved179
 
-one179:
+one178:
 	FMOVS F1, 0(R6)
 
-moved180:
+moved179:
 	TST   $2, R5
-	BEQ   one181
+	BEQ   one180
 	FMOVD 0(R7), F1
 	TST   $1, R5
-	BEQ   moved182
+	BEQ   moved181
 	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved182
+	B     moved181
 
-one181:
+one180:
 	FMOVS 0(R7), F1
 
-moved182:
+moved181:
 	TST   $2, R5
-	BEQ   one183
+	BEQ   one182
 	FMOVD 0(R9), F2
 	TST   $1, R5
-	BEQ   moved184
+	BEQ   moved183
 	ADD   $8, R9, R16
 	VLD1  (R16), V2.S[2]
-	B     moved184
+	B     moved183
 
-one183:
+one182:
 	FMOVS 0(R9), F2
 
-moved184:
+moved183:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one185
+	BEQ   one184
 	FMOVD F1, 0(R7)
 	TST   $1, R5
-	BEQ   moved186
+	BEQ   moved185
 	ADD   $8, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved186
+	B     moved185
 
-one185:
+one184:
 	FMOVS F1, 0(R7)
 
-moved186:
+moved185:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one187
+	BEQ   one186
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved188
+	BEQ   moved187
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved188
+	B     moved187
 
-one187:
+one186:
 	FMOVS F0, 0(R0)
 
-moved188:
-	B end164
+moved187:
+	B end163
 
-over166:
+over165:
 	CMP   $4, R5
-	BLE   end164
+	BLE   end163
 	TST   $2, R5
-	BEQ   one190
+	BEQ   one189
 	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved191
+	BEQ   moved190
 	ADD   $24, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved191
+	B     moved190
 
-one190:
+one189:
 	FMOVS 16(R0), F0
 
-moved191:
+moved190:
 	TST   $2, R5
-	BEQ   one192
+	BEQ   one191
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved193
+	BEQ   moved192
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved193
+	B     moved192
 
-one192:
+one191:
 	FMOVS 16(R1), F1
 
-moved193:
+moved192:
 	TST   $2, R5
-	BEQ   one194
+	BEQ   one193
 	FMOVD 16(R3), F2
 	TST   $1, R5
-	BEQ   moved195
+	BEQ   moved194
 	ADD   $24, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved195
+	B     moved194
 
-one194:
+one193:
 	FMOVS 16(R3), F2
 
-moved195:
+moved194:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one196
+	BEQ   one195
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved197
+	BEQ   moved196
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved197
+	B     moved196
 
-one196:
+one195:
 	FMOVS F1, 16(R1)
 
-moved197:
+moved196:
 	TST   $2, R5
-	BEQ   one198
+	BEQ   one197
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved199
+	BEQ   moved198
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved199
+	B     moved198
 
-one198:
+one197:
 	FMOVS 16(R6), F1
 
-moved199:
+moved198:
 	TST   $2, R5
-	BEQ   one200
+	BEQ   one199
 	FMOVD 16(R8), F2
 	TST   $1, R5
-	BEQ   moved201
+	BEQ   moved200
 	ADD   $24, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved201
+	B     moved200
 
-one200:
+one199:
 	FMOVS 16(R8), F2
 
-moved201:
+moved200:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one202
+	BEQ   one201
 	FMOVD F1, 16(R6)
 	TST   $1, R5
-	BEQ   moved203
+	BEQ   moved202
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved203
+	B     moved202
 
-one202:
+one201:
 	FMOVS F1, 16(R6)
 
-moved203:
+moved202:
 	TST   $2, R5
-	BEQ   one204
+	BEQ   one203
 	FMOVD 16(R7), F1
 	TST   $1, R5
-	BEQ   moved205
+	BEQ   moved204
 	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
-	B     moved205
+	B     moved204
 
-one204:
+one203:
 	FMOVS 16(R7), F1
 
-moved205:
+moved204:
 	TST   $2, R5
-	BEQ   one206
+	BEQ   one205
 	FMOVD 16(R9), F2
 	TST   $1, R5
-	BEQ   moved207
+	BEQ   moved206
 	ADD   $24, R9, R16
 	VLD1  (R16), V2.S[2]
-	B     moved207
+	B     moved206
 
-one206:
+one205:
 	FMOVS 16(R9), F2
 
-moved207:
+moved206:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one208
+	BEQ   one207
 	FMOVD F1, 16(R7)
 	TST   $1, R5
-	BEQ   moved209
+	BEQ   moved208
 	ADD   $24, R7, R16
 	VST1  V1.S[2], (R16)
-	B     moved209
+	B     moved208
 
-one208:
+one207:
 	FMOVS F1, 16(R7)
 
-moved209:
+moved208:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one210
+	BEQ   one209
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved211
+	BEQ   moved210
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved211
+	B     moved210
 
-one210:
+one209:
 	FMOVS F0, 16(R0)
 
-moved211:
-end164:
-	B gated159
+moved210:
+end163:
+	B gated158
 
-without161:
+without160:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -13407,9 +13279,9 @@ without161:
 	ADD   R3, R7, R8
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail213
+	BLT   tail212
 
-block212:
+block211:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -13448,13 +13320,13 @@ block212:
 	ADD   $32, R8
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block212
+	BGE   block211
 
-tail213:
+tail212:
 	CMP   $0, R4
-	BLE   end214
+	BLE   end213
 	CMP   $4, R4
-	BLT   part215
+	BLT   part214
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -13470,267 +13342,267 @@ tail213:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R6)
-	B     over216
+	B     over215
 
-part215:
+part214:
 	TST   $2, R4
-	BEQ   one217
+	BEQ   one216
 	FMOVD 0(R0), F1
 	TST   $1, R4
-	BEQ   moved218
+	BEQ   moved217
 	ADD   $8, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved218
+	B     moved217
 
-one217:
+one216:
 	FMOVS 0(R0), F1
 
-moved218:
+moved217:
 	TST   $2, R4
-	BEQ   one219
+	BEQ   one218
 	FMOVD 0(R2), F2
 	TST   $1, R4
-	BEQ   moved220
+	BEQ   moved219
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved220
+	B     moved219
 
-one219:
+one218:
 	FMOVS 0(R2), F2
 
-moved220:
+moved219:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one221
+	BEQ   one220
 	FMOVD F1, 0(R0)
 	TST   $1, R4
-	BEQ   moved222
+	BEQ   moved221
 	ADD   $8, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved222
+	B     moved221
 
-one221:
+one220:
 	FMOVS F1, 0(R0)
 
-moved222:
+moved221:
 	TST   $2, R4
-	BEQ   one223
+	BEQ   one222
 	FMOVD 0(R5), F1
 	TST   $1, R4
-	BEQ   moved224
+	BEQ   moved223
 	ADD   $8, R5, R16
 	VLD1  (R16), V1.S[2]
-	B     moved224
+	B     moved223
 
-one223:
+one222:
 	FMOVS 0(R5), F1
 
-moved224:
+moved223:
 	TST   $2, R4
-	BEQ   one225
+	BEQ   one224
 	FMOVD 0(R7), F2
 	TST   $1, R4
-	BEQ   moved226
+	BEQ   moved225
 	ADD   $8, R7, R16
 	VLD1  (R16), V2.S[2]
-	B     moved226
+	B     moved225
 
-one225:
+one224:
 	FMOVS 0(R7), F2
 
-moved226:
+moved225:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one227
+	BEQ   one226
 	FMOVD F1, 0(R5)
 	TST   $1, R4
-	BEQ   moved228
+	BEQ   moved227
 	ADD   $8, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved228
+	B     moved227
 
-one227:
+one226:
 	FMOVS F1, 0(R5)
 
-moved228:
+moved227:
 	TST   $2, R4
-	BEQ   one229
+	BEQ   one228
 	FMOVD 0(R6), F1
 	TST   $1, R4
-	BEQ   moved230
+	BEQ   moved229
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved230
+	B     moved229
 
-one229:
+one228:
 	FMOVS 0(R6), F1
 
-moved230:
+moved229:
 	TST   $2, R4
-	BEQ   one231
+	BEQ   one230
 	FMOVD 0(R8), F2
 	TST   $1, R4
-	BEQ   moved232
+	BEQ   moved231
 	ADD   $8, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved232
+	B     moved231
 
-one231:
+one230:
 	FMOVS 0(R8), F2
 
-moved232:
+moved231:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one233
+	BEQ   one232
 	FMOVD F1, 0(R6)
 	TST   $1, R4
-	BEQ   moved234
+	BEQ   moved233
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved234
+	B     moved233
 
-one233:
+one232:
 	FMOVS F1, 0(R6)
 
-moved234:
-	B end214
+moved233:
+	B end213
 
-over216:
+over215:
 	CMP   $4, R4
-	BLE   end214
+	BLE   end213
 	TST   $2, R4
-	BEQ   one236
+	BEQ   one235
 	FMOVD 16(R0), F1
 	TST   $1, R4
-	BEQ   moved237
+	BEQ   moved236
 	ADD   $24, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved237
+	B     moved236
 
-one236:
+one235:
 	FMOVS 16(R0), F1
 
-moved237:
+moved236:
 	TST   $2, R4
-	BEQ   one238
+	BEQ   one237
 	FMOVD 16(R2), F2
 	TST   $1, R4
-	BEQ   moved239
+	BEQ   moved238
 	ADD   $24, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved239
+	B     moved238
 
-one238:
+one237:
 	FMOVS 16(R2), F2
 
-moved239:
+moved238:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one240
+	BEQ   one239
 	FMOVD F1, 16(R0)
 	TST   $1, R4
-	BEQ   moved241
+	BEQ   moved240
 	ADD   $24, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved241
+	B     moved240
 
-one240:
+one239:
 	FMOVS F1, 16(R0)
 
-moved241:
+moved240:
 	TST   $2, R4
-	BEQ   one242
+	BEQ   one241
 	FMOVD 16(R5), F1
 	TST   $1, R4
-	BEQ   moved243
+	BEQ   moved242
 	ADD   $24, R5, R16
 	VLD1  (R16), V1.S[2]
-	B     moved243
+	B     moved242
 
-one242:
+one241:
 	FMOVS 16(R5), F1
 
-moved243:
+moved242:
 	TST   $2, R4
-	BEQ   one244
+	BEQ   one243
 	FMOVD 16(R7), F2
 	TST   $1, R4
-	BEQ   moved245
+	BEQ   moved244
 	ADD   $24, R7, R16
 	VLD1  (R16), V2.S[2]
-	B     moved245
+	B     moved244
 
-one244:
+one243:
 	FMOVS 16(R7), F2
 
-moved245:
+moved244:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one246
+	BEQ   one245
 	FMOVD F1, 16(R5)
 	TST   $1, R4
-	BEQ   moved247
+	BEQ   moved246
 	ADD   $24, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved247
+	B     moved246
 
-one246:
+one245:
 	FMOVS F1, 16(R5)
 
-moved247:
+moved246:
 	TST   $2, R4
-	BEQ   one248
+	BEQ   one247
 	FMOVD 16(R6), F1
 	TST   $1, R4
-	BEQ   moved249
+	BEQ   moved248
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved249
+	B     moved248
 
-one248:
+one247:
 	FMOVS 16(R6), F1
 
-moved249:
+moved248:
 	TST   $2, R4
-	BEQ   one250
+	BEQ   one249
 	FMOVD 16(R8), F2
 	TST   $1, R4
-	BEQ   moved251
+	BEQ   moved250
 	ADD   $24, R8, R16
 	VLD1  (R16), V2.S[2]
-	B     moved251
+	B     moved250
 
-one250:
+one249:
 	FMOVS 16(R8), F2
 
-moved251:
+moved250:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one252
+	BEQ   one251
 	FMOVD F1, 16(R6)
 	TST   $1, R4
-	BEQ   moved253
+	BEQ   moved252
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
-	B     moved253
+	B     moved252
 
-one252:
+one251:
 	FMOVS F1, 16(R6)
 
-moved253:
-end214:
-	B gated159
+moved252:
+end213:
+	B gated158
 
-other160:
+other159:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without255
+	BEQ  without253
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -13744,9 +13616,9 @@ other160:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail257
+	BLT   tail255
 
-block256:
+block254:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -13774,13 +13646,13 @@ block256:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block256
+	BGE   block254
 
-tail257:
+tail255:
 	CMP   $0, R5
-	BLE   end258
+	BLE   end256
 	CMP   $4, R5
-	BLT   part259
+	BLT   part257
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -13790,171 +13662,169 @@ tail257:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over260
+	B     over258
 
-part259:
+part257:
 	TST   $2, R5
-	BEQ   one261
+	BEQ   one259
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved262
+	BEQ   moved260
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
+	B     moved260
+
+one259:
+	FMOVS 0(R0), F0
+
+moved260:
+	TST   $2, R5
+	BEQ   one261
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved262
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved262
 
 one261:
-	FMOVS 0(R0), F0
+	FMOVS 0(R1), F1
 
 moved262:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one263
-	FMOVD 0(R1), F1
+	FMOVD 0(R6), F1
 	TST   $1, R5
 	BEQ   moved264
-	ADD   $8, R1, R16
+	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
 	B     moved264
 
 one263:
-	FMOVS 0(R1), F1
+	FMOVS 0(R6), F1
 
 moved264:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one265
-	FMOVD 0(R6), F1
+	FMOVD 0(R7), F1
 	TST   $1, R5
 	BEQ   moved266
-	ADD   $8, R6, R16
+	ADD   $8, R7, R16
 	VLD1  (R16), V1.S[2]
 	B     moved266
 
 one265:
-	FMOVS 0(R6), F1
+	FMOVS 0(R7), F1
 
 moved266:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one267
-	FMOVD 0(R7), F1
+	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved268
-	ADD   $8, R7, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved268
 
 one267:
-	FMOVS 0(R7), F1
-
-moved268:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one269
-	FMOVD F0, 0(R0)
-	TST   $1, R5
-	BEQ   moved270
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
-	B     moved270
-
-one269:
 	FMOVS F0, 0(R0)
 
-moved270:
-	B end258
+moved268:
+	B end256
 
-over260:
+over258:
 	CMP   $4, R5
-	BLE   end258
+	BLE   end256
 	TST   $2, R5
-	BEQ   one272
+	BEQ   one270
 	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved273
+	BEQ   moved271
 	ADD   $24, R0, R16
 	VLD1  (R16), V0.S[2]
+	B     moved271
+
+one270:
+	FMOVS 16(R0), F0
+
+moved271:
+	TST   $2, R5
+	BEQ   one272
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved273
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved273
 
 one272:
-	FMOVS 16(R0), F0
+	FMOVS 16(R1), F1
 
 moved273:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one274
-	FMOVD 16(R1), F1
+	FMOVD 16(R6), F1
 	TST   $1, R5
 	BEQ   moved275
-	ADD   $24, R1, R16
+	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
 	B     moved275
 
 one274:
-	FMOVS 16(R1), F1
+	FMOVS 16(R6), F1
 
 moved275:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
 	BEQ   one276
-	FMOVD 16(R6), F1
+	FMOVD 16(R7), F1
 	TST   $1, R5
 	BEQ   moved277
-	ADD   $24, R6, R16
+	ADD   $24, R7, R16
 	VLD1  (R16), V1.S[2]
 	B     moved277
 
 one276:
-	FMOVS 16(R6), F1
+	FMOVS 16(R7), F1
 
 moved277:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one278
-	FMOVD 16(R7), F1
+	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved279
-	ADD   $24, R7, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved279
 
 one278:
-	FMOVS 16(R7), F1
-
-moved279:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one280
-	FMOVD F0, 16(R0)
-	TST   $1, R5
-	BEQ   moved281
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
-	B     moved281
-
-one280:
 	FMOVS F0, 16(R0)
 
-moved281:
-end258:
-	B gated159
+moved279:
+end256:
+	B gated158
 
-without255:
-	B gated159
-
-gated159:
+without253:
+gated158:
 	MOVD $3, R0
 	B    advance4
 
 lower6:
 	CMP  $2, R0
-	BLT  lower282
+	BLT  lower280
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other284
+	BNE  other282
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without285
+	BEQ  without283
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -13966,9 +13836,9 @@ lower6:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail287
+	BLT   tail285
 
-block286:
+block284:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -14006,13 +13876,13 @@ block286:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block286
+	BGE   block284
 
-tail287:
+tail285:
 	CMP   $0, R5
-	BLE   end288
+	BLE   end286
 	CMP   $4, R5
-	BLT   part289
+	BLT   part287
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -14028,240 +13898,240 @@ tail287:
 	FMOVQ F1, 0(R6)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over290
+	B     over288
 
-part289:
+part287:
 	TST   $2, R5
-	BEQ   one291
+	BEQ   one289
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved292
+	BEQ   moved290
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
+	B     moved290
+
+one289:
+	FMOVS 0(R0), F0
+
+moved290:
+	TST   $2, R5
+	BEQ   one291
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved292
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved292
 
 one291:
-	FMOVS 0(R0), F0
+	FMOVS 0(R1), F1
 
 moved292:
 	TST   $2, R5
 	BEQ   one293
-	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
 	TST   $1, R5
 	BEQ   moved294
-	ADD   $8, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved294
 
 one293:
-	FMOVS 0(R1), F1
-
-moved294:
-	TST   $2, R5
-	BEQ   one295
-	FMOVD 0(R3), F2
-	TST   $1, R5
-	BEQ   moved296
-	ADD   $8, R3, R16
-	VLD1  (R16), V2.S[2]
-	B     moved296
-
-one295:
 	FMOVS 0(R3), F2
 
-moved296:
+moved294:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one297
+	BEQ   one295
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved298
+	BEQ   moved296
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
+	B     moved296
+
+one295:
+	FMOVS F1, 0(R1)
+
+moved296:
+	TST   $2, R5
+	BEQ   one297
+	FMOVD 0(R6), F1
+	TST   $1, R5
+	BEQ   moved298
+	ADD   $8, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved298
 
 one297:
-	FMOVS F1, 0(R1)
+	FMOVS 0(R6), F1
 
 moved298:
 	TST   $2, R5
 	BEQ   one299
-	FMOVD 0(R6), F1
+	FMOVD 0(R7), F2
 	TST   $1, R5
 	BEQ   moved300
-	ADD   $8, R6, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved300
 
 one299:
-	FMOVS 0(R6), F1
-
-moved300:
-	TST   $2, R5
-	BEQ   one301
-	FMOVD 0(R7), F2
-	TST   $1, R5
-	BEQ   moved302
-	ADD   $8, R7, R16
-	VLD1  (R16), V2.S[2]
-	B     moved302
-
-one301:
 	FMOVS 0(R7), F2
 
-moved302:
+moved300:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one303
+	BEQ   one301
 	FMOVD F1, 0(R6)
 	TST   $1, R5
-	BEQ   moved304
+	BEQ   moved302
 	ADD   $8, R6, R16
 	VST1  V1.S[2], (R16)
+	B     moved302
+
+one301:
+	FMOVS F1, 0(R6)
+
+moved302:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one303
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved304
+	ADD   $8, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved304
 
 one303:
-	FMOVS F1, 0(R6)
-
-moved304:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one305
-	FMOVD F0, 0(R0)
-	TST   $1, R5
-	BEQ   moved306
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
-	B     moved306
-
-one305:
 	FMOVS F0, 0(R0)
 
-moved306:
-	B end288
+moved304:
+	B end286
 
-over290:
+over288:
 	CMP   $4, R5
-	BLE   end288
+	BLE   end286
 	TST   $2, R5
-	BEQ   one308
+	BEQ   one306
 	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved309
+	BEQ   moved307
 	ADD   $24, R0, R16
 	VLD1  (R16), V0.S[2]
+	B     moved307
+
+one306:
+	FMOVS 16(R0), F0
+
+moved307:
+	TST   $2, R5
+	BEQ   one308
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved309
+	ADD   $24, R1, R16
+	VLD1  (R16), V1.S[2]
 	B     moved309
 
 one308:
-	FMOVS 16(R0), F0
+	FMOVS 16(R1), F1
 
 moved309:
 	TST   $2, R5
 	BEQ   one310
-	FMOVD 16(R1), F1
+	FMOVD 16(R3), F2
 	TST   $1, R5
 	BEQ   moved311
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R3, R16
+	VLD1  (R16), V2.S[2]
 	B     moved311
 
 one310:
-	FMOVS 16(R1), F1
-
-moved311:
-	TST   $2, R5
-	BEQ   one312
-	FMOVD 16(R3), F2
-	TST   $1, R5
-	BEQ   moved313
-	ADD   $24, R3, R16
-	VLD1  (R16), V2.S[2]
-	B     moved313
-
-one312:
 	FMOVS 16(R3), F2
 
-moved313:
+moved311:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one314
+	BEQ   one312
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved315
+	BEQ   moved313
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
+	B     moved313
+
+one312:
+	FMOVS F1, 16(R1)
+
+moved313:
+	TST   $2, R5
+	BEQ   one314
+	FMOVD 16(R6), F1
+	TST   $1, R5
+	BEQ   moved315
+	ADD   $24, R6, R16
+	VLD1  (R16), V1.S[2]
 	B     moved315
 
 one314:
-	FMOVS F1, 16(R1)
+	FMOVS 16(R6), F1
 
 moved315:
 	TST   $2, R5
 	BEQ   one316
-	FMOVD 16(R6), F1
+	FMOVD 16(R7), F2
 	TST   $1, R5
 	BEQ   moved317
-	ADD   $24, R6, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R7, R16
+	VLD1  (R16), V2.S[2]
 	B     moved317
 
 one316:
-	FMOVS 16(R6), F1
-
-moved317:
-	TST   $2, R5
-	BEQ   one318
-	FMOVD 16(R7), F2
-	TST   $1, R5
-	BEQ   moved319
-	ADD   $24, R7, R16
-	VLD1  (R16), V2.S[2]
-	B     moved319
-
-one318:
 	FMOVS 16(R7), F2
 
-moved319:
+moved317:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one320
+	BEQ   one318
 	FMOVD F1, 16(R6)
 	TST   $1, R5
-	BEQ   moved321
+	BEQ   moved319
 	ADD   $24, R6, R16
 	VST1  V1.S[2], (R16)
+	B     moved319
+
+one318:
+	FMOVS F1, 16(R6)
+
+moved319:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one320
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved321
+	ADD   $24, R0, R16
+	VST1  V0.S[2], (R16)
 	B     moved321
 
 one320:
-	FMOVS F1, 16(R6)
-
-moved321:
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one322
-	FMOVD F0, 16(R0)
-	TST   $1, R5
-	BEQ   moved323
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
-	B     moved323
-
-one322:
 	FMOVS F0, 16(R0)
 
-moved323:
-end288:
-	B gated283
+moved321:
+end286:
+	B gated281
 
-without285:
+without283:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -14272,9 +14142,9 @@ without285:
 	ADD   R3, R2, R6
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail325
+	BLT   tail323
 
-block324:
+block322:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -14301,13 +14171,13 @@ block324:
 	ADD   $32, R6
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block324
+	BGE   block322
 
-tail325:
+tail323:
 	CMP   $0, R4
-	BLE   end326
+	BLE   end324
 	CMP   $4, R4
-	BLT   part327
+	BLT   part325
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -14318,185 +14188,185 @@ tail325:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R5)
-	B     over328
+	B     over326
 
-part327:
+part325:
 	TST   $2, R4
-	BEQ   one329
+	BEQ   one327
 	FMOVD 0(R0), F1
 	TST   $1, R4
-	BEQ   moved330
+	BEQ   moved328
 	ADD   $8, R0, R16
 	VLD1  (R16), V1.S[2]
+	B     moved328
+
+one327:
+	FMOVS 0(R0), F1
+
+moved328:
+	TST   $2, R4
+	BEQ   one329
+	FMOVD 0(R2), F2
+	TST   $1, R4
+	BEQ   moved330
+	ADD   $8, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved330
 
 one329:
-	FMOVS 0(R0), F1
-
-moved330:
-	TST   $2, R4
-	BEQ   one331
-	FMOVD 0(R2), F2
-	TST   $1, R4
-	BEQ   moved332
-	ADD   $8, R2, R16
-	VLD1  (R16), V2.S[2]
-	B     moved332
-
-one331:
 	FMOVS 0(R2), F2
 
-moved332:
+moved330:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one333
+	BEQ   one331
 	FMOVD F1, 0(R0)
 	TST   $1, R4
-	BEQ   moved334
+	BEQ   moved332
 	ADD   $8, R0, R16
 	VST1  V1.S[2], (R16)
+	B     moved332
+
+one331:
+	FMOVS F1, 0(R0)
+
+moved332:
+	TST   $2, R4
+	BEQ   one333
+	FMOVD 0(R5), F1
+	TST   $1, R4
+	BEQ   moved334
+	ADD   $8, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved334
 
 one333:
-	FMOVS F1, 0(R0)
+	FMOVS 0(R5), F1
 
 moved334:
 	TST   $2, R4
 	BEQ   one335
-	FMOVD 0(R5), F1
+	FMOVD 0(R6), F2
 	TST   $1, R4
 	BEQ   moved336
-	ADD   $8, R5, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $8, R6, R16
+	VLD1  (R16), V2.S[2]
 	B     moved336
 
 one335:
-	FMOVS 0(R5), F1
+	FMOVS 0(R6), F2
 
 moved336:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
 	BEQ   one337
-	FMOVD 0(R6), F2
+	FMOVD F1, 0(R5)
 	TST   $1, R4
 	BEQ   moved338
-	ADD   $8, R6, R16
-	VLD1  (R16), V2.S[2]
+	ADD   $8, R5, R16
+	VST1  V1.S[2], (R16)
 	B     moved338
 
 one337:
-	FMOVS 0(R6), F2
-
-moved338:
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
-	TST   $2, R4
-	BEQ   one339
-	FMOVD F1, 0(R5)
-	TST   $1, R4
-	BEQ   moved340
-	ADD   $8, R5, R16
-	VST1  V1.S[2], (R16)
-	B     moved340
-
-one339:
 	FMOVS F1, 0(R5)
 
-moved340:
-	B end326
+moved338:
+	B end324
 
-over328:
+over326:
 	CMP   $4, R4
-	BLE   end326
+	BLE   end324
 	TST   $2, R4
-	BEQ   one342
+	BEQ   one340
 	FMOVD 16(R0), F1
 	TST   $1, R4
-	BEQ   moved343
+	BEQ   moved341
 	ADD   $24, R0, R16
 	VLD1  (R16), V1.S[2]
+	B     moved341
+
+one340:
+	FMOVS 16(R0), F1
+
+moved341:
+	TST   $2, R4
+	BEQ   one342
+	FMOVD 16(R2), F2
+	TST   $1, R4
+	BEQ   moved343
+	ADD   $24, R2, R16
+	VLD1  (R16), V2.S[2]
 	B     moved343
 
 one342:
-	FMOVS 16(R0), F1
-
-moved343:
-	TST   $2, R4
-	BEQ   one344
-	FMOVD 16(R2), F2
-	TST   $1, R4
-	BEQ   moved345
-	ADD   $24, R2, R16
-	VLD1  (R16), V2.S[2]
-	B     moved345
-
-one344:
 	FMOVS 16(R2), F2
 
-moved345:
+moved343:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one346
+	BEQ   one344
 	FMOVD F1, 16(R0)
 	TST   $1, R4
-	BEQ   moved347
+	BEQ   moved345
 	ADD   $24, R0, R16
 	VST1  V1.S[2], (R16)
+	B     moved345
+
+one344:
+	FMOVS F1, 16(R0)
+
+moved345:
+	TST   $2, R4
+	BEQ   one346
+	FMOVD 16(R5), F1
+	TST   $1, R4
+	BEQ   moved347
+	ADD   $24, R5, R16
+	VLD1  (R16), V1.S[2]
 	B     moved347
 
 one346:
-	FMOVS F1, 16(R0)
+	FMOVS 16(R5), F1
 
 moved347:
 	TST   $2, R4
 	BEQ   one348
-	FMOVD 16(R5), F1
+	FMOVD 16(R6), F2
 	TST   $1, R4
 	BEQ   moved349
-	ADD   $24, R5, R16
-	VLD1  (R16), V1.S[2]
+	ADD   $24, R6, R16
+	VLD1  (R16), V2.S[2]
 	B     moved349
 
 one348:
-	FMOVS 16(R5), F1
-
-moved349:
-	TST   $2, R4
-	BEQ   one350
-	FMOVD 16(R6), F2
-	TST   $1, R4
-	BEQ   moved351
-	ADD   $24, R6, R16
-	VLD1  (R16), V2.S[2]
-	B     moved351
-
-one350:
 	FMOVS 16(R6), F2
 
-moved351:
+moved349:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one352
+	BEQ   one350
 	FMOVD F1, 16(R5)
 	TST   $1, R4
-	BEQ   moved353
+	BEQ   moved351
 	ADD   $24, R5, R16
 	VST1  V1.S[2], (R16)
-	B     moved353
+	B     moved351
 
-one352:
+one350:
 	FMOVS F1, 16(R5)
 
-moved353:
-end326:
-	B gated283
+moved351:
+end324:
+	B gated281
 
-other284:
+other282:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without355
+	BEQ  without352
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -14508,9 +14378,9 @@ other284:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail357
+	BLT   tail354
 
-block356:
+block353:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -14532,13 +14402,13 @@ block356:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block356
+	BGE   block353
 
-tail357:
+tail354:
 	CMP   $0, R5
-	BLE   end358
+	BLE   end355
 	CMP   $4, R5
-	BLT   part359
+	BLT   part356
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -14546,140 +14416,138 @@ tail357:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over360
+	B     over357
 
-part359:
+part356:
 	TST   $2, R5
-	BEQ   one361
+	BEQ   one358
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved362
+	BEQ   moved359
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved362
+	B     moved359
 
-one361:
+one358:
 	FMOVS 0(R0), F0
 
-moved362:
+moved359:
 	TST   $2, R5
-	BEQ   one363
+	BEQ   one360
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved364
+	BEQ   moved361
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved364
+	B     moved361
 
-one363:
+one360:
 	FMOVS 0(R1), F1
 
-moved364:
+moved361:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one365
+	BEQ   one362
 	FMOVD 0(R6), F1
 	TST   $1, R5
-	BEQ   moved366
+	BEQ   moved363
 	ADD   $8, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved366
+	B     moved363
 
-one365:
+one362:
 	FMOVS 0(R6), F1
 
-moved366:
+moved363:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one367
+	BEQ   one364
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved368
+	BEQ   moved365
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
+	B     moved365
+
+one364:
+	FMOVS F0, 0(R0)
+
+moved365:
+	B end355
+
+over357:
+	CMP   $4, R5
+	BLE   end355
+	TST   $2, R5
+	BEQ   one367
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved368
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved368
 
 one367:
-	FMOVS F0, 0(R0)
-
-moved368:
-	B end358
-
-over360:
-	CMP   $4, R5
-	BLE   end358
-	TST   $2, R5
-	BEQ   one370
-	FMOVD 16(R0), F0
-	TST   $1, R5
-	BEQ   moved371
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved371
-
-one370:
 	FMOVS 16(R0), F0
 
-moved371:
+moved368:
 	TST   $2, R5
-	BEQ   one372
+	BEQ   one369
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved373
+	BEQ   moved370
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved373
+	B     moved370
 
-one372:
+one369:
 	FMOVS 16(R1), F1
 
-moved373:
+moved370:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one374
+	BEQ   one371
 	FMOVD 16(R6), F1
 	TST   $1, R5
-	BEQ   moved375
+	BEQ   moved372
 	ADD   $24, R6, R16
 	VLD1  (R16), V1.S[2]
-	B     moved375
+	B     moved372
 
-one374:
+one371:
 	FMOVS 16(R6), F1
 
-moved375:
+moved372:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one376
+	BEQ   one373
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved377
+	BEQ   moved374
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved377
+	B     moved374
 
-one376:
+one373:
 	FMOVS F0, 16(R0)
 
-moved377:
-end358:
-	B gated283
+moved374:
+end355:
+	B gated281
 
-without355:
-	B gated283
-
-gated283:
+without352:
+gated281:
 	RET
 
-lower282:
+lower280:
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other379
+	BNE  other376
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without380
+	BEQ  without377
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -14689,9 +14557,9 @@ lower282:
 	MOVD  cols+48(FP), R5
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail382
+	BLT   tail379
 
-block381:
+block378:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -14715,13 +14583,13 @@ block381:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block381
+	BGE   block378
 
-tail382:
+tail379:
 	CMP   $0, R5
-	BLE   end383
+	BLE   end380
 	CMP   $4, R5
-	BLT   part384
+	BLT   part381
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -14731,156 +14599,156 @@ tail382:
 	FMOVQ F1, 0(R1)
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over385
+	B     over382
 
-part384:
+part381:
 	TST   $2, R5
-	BEQ   one386
+	BEQ   one383
 	FMOVD 0(R0), F0
 	TST   $1, R5
-	BEQ   moved387
+	BEQ   moved384
 	ADD   $8, R0, R16
 	VLD1  (R16), V0.S[2]
-	B     moved387
+	B     moved384
 
-one386:
+one383:
 	FMOVS 0(R0), F0
 
-moved387:
+moved384:
 	TST   $2, R5
-	BEQ   one388
+	BEQ   one385
 	FMOVD 0(R1), F1
 	TST   $1, R5
-	BEQ   moved389
+	BEQ   moved386
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved389
+	B     moved386
 
-one388:
+one385:
 	FMOVS 0(R1), F1
 
-moved389:
+moved386:
 	TST   $2, R5
-	BEQ   one390
+	BEQ   one387
 	FMOVD 0(R3), F2
 	TST   $1, R5
-	BEQ   moved391
+	BEQ   moved388
 	ADD   $8, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved391
+	B     moved388
 
-one390:
+one387:
 	FMOVS 0(R3), F2
 
-moved391:
+moved388:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one392
+	BEQ   one389
 	FMOVD F1, 0(R1)
 	TST   $1, R5
-	BEQ   moved393
+	BEQ   moved390
 	ADD   $8, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved393
+	B     moved390
 
-one392:
+one389:
 	FMOVS F1, 0(R1)
 
-moved393:
+moved390:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one394
+	BEQ   one391
 	FMOVD F0, 0(R0)
 	TST   $1, R5
-	BEQ   moved395
+	BEQ   moved392
 	ADD   $8, R0, R16
 	VST1  V0.S[2], (R16)
+	B     moved392
+
+one391:
+	FMOVS F0, 0(R0)
+
+moved392:
+	B end380
+
+over382:
+	CMP   $4, R5
+	BLE   end380
+	TST   $2, R5
+	BEQ   one394
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved395
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
 	B     moved395
 
 one394:
-	FMOVS F0, 0(R0)
-
-moved395:
-	B end383
-
-over385:
-	CMP   $4, R5
-	BLE   end383
-	TST   $2, R5
-	BEQ   one397
-	FMOVD 16(R0), F0
-	TST   $1, R5
-	BEQ   moved398
-	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
-	B     moved398
-
-one397:
 	FMOVS 16(R0), F0
 
-moved398:
+moved395:
 	TST   $2, R5
-	BEQ   one399
+	BEQ   one396
 	FMOVD 16(R1), F1
 	TST   $1, R5
-	BEQ   moved400
+	BEQ   moved397
 	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved400
+	B     moved397
 
-one399:
+one396:
 	FMOVS 16(R1), F1
 
-moved400:
+moved397:
 	TST   $2, R5
-	BEQ   one401
+	BEQ   one398
 	FMOVD 16(R3), F2
 	TST   $1, R5
-	BEQ   moved402
+	BEQ   moved399
 	ADD   $24, R3, R16
 	VLD1  (R16), V2.S[2]
-	B     moved402
+	B     moved399
 
-one401:
+one398:
 	FMOVS 16(R3), F2
 
-moved402:
+moved399:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	TST   $2, R5
-	BEQ   one403
+	BEQ   one400
 	FMOVD F1, 16(R1)
 	TST   $1, R5
-	BEQ   moved404
+	BEQ   moved401
 	ADD   $24, R1, R16
 	VST1  V1.S[2], (R16)
-	B     moved404
+	B     moved401
 
-one403:
+one400:
 	FMOVS F1, 16(R1)
 
-moved404:
+moved401:
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one405
+	BEQ   one402
 	FMOVD F0, 16(R0)
 	TST   $1, R5
-	BEQ   moved406
+	BEQ   moved403
 	ADD   $24, R0, R16
 	VST1  V0.S[2], (R16)
-	B     moved406
+	B     moved403
 
-one405:
+one402:
 	FMOVS F0, 16(R0)
 
-moved406:
-end383:
-	B gated378
+moved403:
+end380:
+	B gated375
 
-without380:
+without377:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -14889,9 +14757,9 @@ without380:
 	MOVD  cols+48(FP), R4
 	VMOVI $0, V3.B16
 	CMP   $8, R4
-	BLT   tail408
+	BLT   tail405
 
-block407:
+block404:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
@@ -14906,115 +14774,115 @@ block407:
 	ADD   $32, R2
 	SUB   $8, R4
 	CMP   $8, R4
-	BGE   block407
+	BGE   block404
 
-tail408:
+tail405:
 	CMP   $0, R4
-	BLE   end409
+	BLE   end406
 	CMP   $4, R4
-	BLT   part410
+	BLT   part407
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R0)
-	B     over411
+	B     over408
 
-part410:
+part407:
 	TST   $2, R4
-	BEQ   one412
+	BEQ   one409
 	FMOVD 0(R0), F1
 	TST   $1, R4
-	BEQ   moved413
+	BEQ   moved410
 	ADD   $8, R0, R16
 	VLD1  (R16), V1.S[2]
-	B     moved413
+	B     moved410
 
-one412:
+one409:
 	FMOVS 0(R0), F1
 
-moved413:
+moved410:
 	TST   $2, R4
-	BEQ   one414
+	BEQ   one411
 	FMOVD 0(R2), F2
 	TST   $1, R4
-	BEQ   moved415
+	BEQ   moved412
 	ADD   $8, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved415
+	B     moved412
 
-one414:
+one411:
 	FMOVS 0(R2), F2
 
-moved415:
+moved412:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one416
+	BEQ   one413
 	FMOVD F1, 0(R0)
 	TST   $1, R4
-	BEQ   moved417
+	BEQ   moved414
 	ADD   $8, R0, R16
 	VST1  V1.S[2], (R16)
+	B     moved414
+
+one413:
+	FMOVS F1, 0(R0)
+
+moved414:
+	B end406
+
+over408:
+	CMP   $4, R4
+	BLE   end406
+	TST   $2, R4
+	BEQ   one416
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved417
+	ADD   $24, R0, R16
+	VLD1  (R16), V1.S[2]
 	B     moved417
 
 one416:
-	FMOVS F1, 0(R0)
-
-moved417:
-	B end409
-
-over411:
-	CMP   $4, R4
-	BLE   end409
-	TST   $2, R4
-	BEQ   one419
-	FMOVD 16(R0), F1
-	TST   $1, R4
-	BEQ   moved420
-	ADD   $24, R0, R16
-	VLD1  (R16), V1.S[2]
-	B     moved420
-
-one419:
 	FMOVS 16(R0), F1
 
-moved420:
+moved417:
 	TST   $2, R4
-	BEQ   one421
+	BEQ   one418
 	FMOVD 16(R2), F2
 	TST   $1, R4
-	BEQ   moved422
+	BEQ   moved419
 	ADD   $24, R2, R16
 	VLD1  (R16), V2.S[2]
-	B     moved422
+	B     moved419
 
-one421:
+one418:
 	FMOVS 16(R2), F2
 
-moved422:
+moved419:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	TST   $2, R4
-	BEQ   one423
+	BEQ   one420
 	FMOVD F1, 16(R0)
 	TST   $1, R4
-	BEQ   moved424
+	BEQ   moved421
 	ADD   $24, R0, R16
 	VST1  V1.S[2], (R16)
-	B     moved424
+	B     moved421
 
-one423:
+one420:
 	FMOVS F1, 16(R0)
 
-moved424:
-end409:
-	B gated378
+moved421:
+end406:
+	B gated375
 
-other379:
+other376:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without426
+	BEQ  without422
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -15024,9 +14892,9 @@ other379:
 	MOVD  cols+48(FP), R5
 	VMOVI $0, V3.B16
 	CMP   $8, R5
-	BLT   tail428
+	BLT   tail424
 
-block427:
+block423:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -15042,115 +14910,113 @@ block427:
 	ADD   $32, R0
 	SUB   $8, R5
 	CMP   $8, R5
-	BGE   block427
+	BGE   block423
 
-tail428:
+tail424:
 	CMP   $0, R5
-	BLE   end429
+	BLE   end425
 	CMP   $4, R5
-	BLT   part430
+	BLT   part426
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	FMOVQ F0, 0(R0)
-	B     over431
+	B     over427
 
-part430:
+part426:
+	TST   $2, R5
+	BEQ   one428
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved429
+	ADD   $8, R0, R16
+	VLD1  (R16), V0.S[2]
+	B     moved429
+
+one428:
+	FMOVS 0(R0), F0
+
+moved429:
+	TST   $2, R5
+	BEQ   one430
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved431
+	ADD   $8, R1, R16
+	VLD1  (R16), V1.S[2]
+	B     moved431
+
+one430:
+	FMOVS 0(R1), F1
+
+moved431:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
 	BEQ   one432
-	FMOVD 0(R0), F0
+	FMOVD F0, 0(R0)
 	TST   $1, R5
 	BEQ   moved433
 	ADD   $8, R0, R16
-	VLD1  (R16), V0.S[2]
+	VST1  V0.S[2], (R16)
 	B     moved433
 
 one432:
-	FMOVS 0(R0), F0
+	FMOVS F0, 0(R0)
 
 moved433:
+	B end425
+
+over427:
+	CMP   $4, R5
+	BLE   end425
 	TST   $2, R5
-	BEQ   one434
-	FMOVD 0(R1), F1
+	BEQ   one435
+	FMOVD 16(R0), F0
 	TST   $1, R5
-	BEQ   moved435
-	ADD   $8, R1, R16
+	BEQ   moved436
+	ADD   $24, R0, R16
+	VLD1  (R16), V0.S[2]
+	B     moved436
+
+one435:
+	FMOVS 16(R0), F0
+
+moved436:
+	TST   $2, R5
+	BEQ   one437
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved438
+	ADD   $24, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved435
+	B     moved438
 
-one434:
-	FMOVS 0(R1), F1
+one437:
+	FMOVS 16(R1), F1
 
-moved435:
+moved438:
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	TST   $2, R5
-	BEQ   one436
-	FMOVD F0, 0(R0)
-	TST   $1, R5
-	BEQ   moved437
-	ADD   $8, R0, R16
-	VST1  V0.S[2], (R16)
-	B     moved437
-
-one436:
-	FMOVS F0, 0(R0)
-
-moved437:
-	B end429
-
-over431:
-	CMP   $4, R5
-	BLE   end429
-	TST   $2, R5
 	BEQ   one439
-	FMOVD 16(R0), F0
+	FMOVD F0, 16(R0)
 	TST   $1, R5
 	BEQ   moved440
 	ADD   $24, R0, R16
-	VLD1  (R16), V0.S[2]
+	VST1  V0.S[2], (R16)
 	B     moved440
 
 one439:
-	FMOVS 16(R0), F0
-
-moved440:
-	TST   $2, R5
-	BEQ   one441
-	FMOVD 16(R1), F1
-	TST   $1, R5
-	BEQ   moved442
-	ADD   $24, R1, R16
-	VLD1  (R16), V1.S[2]
-	B     moved442
-
-one441:
-	FMOVS 16(R1), F1
-
-moved442:
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	TST   $2, R5
-	BEQ   one443
-	FMOVD F0, 16(R0)
-	TST   $1, R5
-	BEQ   moved444
-	ADD   $24, R0, R16
-	VST1  V0.S[2], (R16)
-	B     moved444
-
-one443:
 	FMOVS F0, 16(R0)
 
-moved444:
-end429:
-	B gated378
+moved440:
+end425:
+	B gated375
 
-without426:
-	B gated378
-
-gated378:
+without422:
+gated375:
 	RET
 
 advance4:
@@ -15536,7 +15402,7 @@ end19:
 other9:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without24
+	BEQ  without23
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -15552,9 +15418,9 @@ other9:
 	ADD   R4, R10, R11
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail26
+	BLT   tail25
 
-block25:
+block24:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15588,13 +15454,13 @@ block25:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block25
+	BGE   block24
 
-tail26:
+tail25:
 	CMP   $0, R5
-	BLE   end27
+	BLE   end26
 	CMP   $2, R5
-	BLT   part28
+	BLT   part27
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15606,9 +15472,9 @@ tail26:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over29
+	B     over28
 
-part28:
+part27:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15620,11 +15486,11 @@ part28:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end27
+	B     end26
 
-over29:
+over28:
 	CMP   $2, R5
-	BLE   end27
+	BLE   end26
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15637,12 +15503,10 @@ over29:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end27:
+end26:
 	B gated8
 
-without24:
-	B gated8
-
+without23:
 gated8:
 	MOVD $4, R0
 	B    advance4
@@ -15650,10 +15514,10 @@ gated8:
 lower7:
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other32
+	BNE  other31
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without33
+	BEQ  without32
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -15667,9 +15531,9 @@ lower7:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail35
+	BLT   tail34
 
-block34:
+block33:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -15721,13 +15585,13 @@ block34:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block34
+	BGE   block33
 
-tail35:
+tail34:
 	CMP   $0, R5
-	BLE   end36
+	BLE   end35
 	CMP   $2, R5
-	BLT   part37
+	BLT   part36
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -15749,9 +15613,9 @@ tail35:
 	FMOVQ F1, 0(R7)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over38
+	B     over37
 
-part37:
+part36:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -15773,11 +15637,11 @@ part37:
 	FMOVD F1, 0(R7)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end36
+	B     end35
 
-over38:
+over37:
 	CMP   $2, R5
-	BLE   end36
+	BLE   end35
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -15800,10 +15664,10 @@ over38:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end36:
-	B gated31
+end35:
+	B gated30
 
-without33:
+without32:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -15816,9 +15680,9 @@ without33:
 	ADD   R3, R7, R8
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail41
+	BLT   tail40
 
-block40:
+block39:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15857,13 +15721,13 @@ block40:
 	ADD   $32, R8
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block40
+	BGE   block39
 
-tail41:
+tail40:
 	CMP   $0, R4
-	BLE   end42
+	BLE   end41
 	CMP   $2, R4
-	BLT   part43
+	BLT   part42
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15879,9 +15743,9 @@ tail41:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R6)
-	B     over44
+	B     over43
 
-part43:
+part42:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15897,11 +15761,11 @@ part43:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R6)
-	B     end42
+	B     end41
 
-over44:
+over43:
 	CMP   $2, R4
-	BLE   end42
+	BLE   end41
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -15918,13 +15782,13 @@ over44:
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R6)
 
-end42:
-	B gated31
+end41:
+	B gated30
 
-other32:
+other31:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without47
+	BEQ  without45
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -15938,9 +15802,9 @@ other32:
 	ADD   R4, R8, R9
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail49
+	BLT   tail47
 
-block48:
+block46:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15968,13 +15832,13 @@ block48:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block48
+	BGE   block46
 
-tail49:
+tail47:
 	CMP   $0, R5
-	BLE   end50
+	BLE   end48
 	CMP   $2, R5
-	BLT   part51
+	BLT   part49
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15984,9 +15848,9 @@ tail49:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over52
+	B     over50
 
-part51:
+part49:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -15996,11 +15860,11 @@ part51:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end50
+	B     end48
 
-over52:
+over50:
 	CMP   $2, R5
-	BLE   end50
+	BLE   end48
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16011,25 +15875,23 @@ over52:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end50:
-	B gated31
+end48:
+	B gated30
 
-without47:
-	B gated31
-
-gated31:
+without45:
+gated30:
 	MOVD $3, R0
 	B    advance4
 
 lower6:
 	CMP  $2, R0
-	BLT  lower54
+	BLT  lower52
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other56
+	BNE  other54
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without57
+	BEQ  without55
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -16041,9 +15903,9 @@ lower6:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail59
+	BLT   tail57
 
-block58:
+block56:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -16081,13 +15943,13 @@ block58:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block58
+	BGE   block56
 
-tail59:
+tail57:
 	CMP   $0, R5
-	BLE   end60
+	BLE   end58
 	CMP   $2, R5
-	BLT   part61
+	BLT   part59
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -16103,9 +15965,9 @@ tail59:
 	FMOVQ F1, 0(R6)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over62
+	B     over60
 
-part61:
+part59:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -16121,11 +15983,11 @@ part61:
 	FMOVD F1, 0(R6)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end60
+	B     end58
 
-over62:
+over60:
 	CMP   $2, R5
-	BLE   end60
+	BLE   end58
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -16142,10 +16004,10 @@ over62:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end60:
-	B gated55
+end58:
+	B gated53
 
-without57:
+without55:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -16156,9 +16018,9 @@ without57:
 	ADD   R3, R2, R6
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail65
+	BLT   tail63
 
-block64:
+block62:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16185,13 +16047,13 @@ block64:
 	ADD   $32, R6
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block64
+	BGE   block62
 
-tail65:
+tail63:
 	CMP   $0, R4
-	BLE   end66
+	BLE   end64
 	CMP   $2, R4
-	BLT   part67
+	BLT   part65
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16202,9 +16064,9 @@ tail65:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R5)
-	B     over68
+	B     over66
 
-part67:
+part65:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16215,11 +16077,11 @@ part67:
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R5)
-	B     end66
+	B     end64
 
-over68:
+over66:
 	CMP   $2, R4
-	BLE   end66
+	BLE   end64
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16231,13 +16093,13 @@ over68:
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R5)
 
-end66:
-	B gated55
+end64:
+	B gated53
 
-other56:
+other54:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without71
+	BEQ  without68
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -16249,9 +16111,9 @@ other56:
 	ADD   R4, R3, R7
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail73
+	BLT   tail70
 
-block72:
+block69:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16273,13 +16135,13 @@ block72:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block72
+	BGE   block69
 
-tail73:
+tail70:
 	CMP   $0, R5
-	BLE   end74
+	BLE   end71
 	CMP   $2, R5
-	BLT   part75
+	BLT   part72
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16287,9 +16149,9 @@ tail73:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over76
+	B     over73
 
-part75:
+part72:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16297,11 +16159,11 @@ part75:
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end74
+	B     end71
 
-over76:
+over73:
 	CMP   $2, R5
-	BLE   end74
+	BLE   end71
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16310,22 +16172,20 @@ over76:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end74:
-	B gated55
+end71:
+	B gated53
 
-without71:
-	B gated55
-
-gated55:
+without68:
+gated53:
 	RET
 
-lower54:
+lower52:
 	MOVD act+56(FP), R0
 	CMP  $1, R0
-	BNE  other79
+	BNE  other76
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without80
+	BEQ  without77
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -16335,9 +16195,9 @@ lower54:
 	MOVD  cols+48(FP), R5
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail82
+	BLT   tail79
 
-block81:
+block78:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -16361,13 +16221,13 @@ block81:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block81
+	BGE   block78
 
-tail82:
+tail79:
 	CMP   $0, R5
-	BLE   end83
+	BLE   end80
 	CMP   $2, R5
-	BLT   part84
+	BLT   part81
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R3), F2
@@ -16377,9 +16237,9 @@ tail82:
 	FMOVQ F1, 0(R1)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over85
+	B     over82
 
-part84:
+part81:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	FMOVD 0(R3), F2
@@ -16389,11 +16249,11 @@ part84:
 	FMOVD F1, 0(R1)
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end83
+	B     end80
 
-over85:
+over82:
 	CMP   $2, R5
-	BLE   end83
+	BLE   end80
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	FMOVD 16(R3), F2
@@ -16404,10 +16264,10 @@ over85:
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end83:
-	B gated78
+end80:
+	B gated75
 
-without80:
+without77:
 	// dz = dy·act'(y)
 	MOVD  dy+8(FP), R0
 	MOVD  lddy+16(FP), R1
@@ -16416,9 +16276,9 @@ without80:
 	MOVD  cols+48(FP), R4
 	VMOVI $0, V3.B16
 	CMP   $4, R4
-	BLT   tail88
+	BLT   tail85
 
-block87:
+block84:
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
@@ -16433,44 +16293,44 @@ block87:
 	ADD   $32, R2
 	SUB   $4, R4
 	CMP   $4, R4
-	BGE   block87
+	BGE   block84
 
-tail88:
+tail85:
 	CMP   $0, R4
-	BLE   end89
+	BLE   end86
 	CMP   $2, R4
-	BLT   part90
+	BLT   part87
 	FMOVQ 0(R0), F1
 	FMOVQ 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVQ F1, 0(R0)
-	B     over91
+	B     over88
 
-part90:
+part87:
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 0(R0)
-	B     end89
+	B     end86
 
-over91:
+over88:
 	CMP   $2, R4
-	BLE   end89
+	BLE   end86
 	FMOVD 16(R0), F1
 	FMOVD 16(R2), F2
 	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	FMOVD F1, 16(R0)
 
-end89:
-	B gated78
+end86:
+	B gated75
 
-other79:
+other76:
 	MOVD db+0(FP), R0
 	CMP  $0, R0
-	BEQ  without94
+	BEQ  without90
 
 	// dz = dy·act'(y);  db += dz
 	MOVD  dy+8(FP), R1
@@ -16480,9 +16340,9 @@ other79:
 	MOVD  cols+48(FP), R5
 	VMOVI $0, V3.B16
 	CMP   $4, R5
-	BLT   tail96
+	BLT   tail92
 
-block95:
+block91:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
@@ -16498,44 +16358,42 @@ block95:
 	ADD   $32, R0
 	SUB   $4, R5
 	CMP   $4, R5
-	BGE   block95
+	BGE   block91
 
-tail96:
+tail92:
 	CMP   $0, R5
-	BLE   end97
+	BLE   end93
 	CMP   $2, R5
-	BLT   part98
+	BLT   part94
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVQ F0, 0(R0)
-	B     over99
+	B     over95
 
-part98:
+part94:
 	FMOVD 0(R0), F0
 	FMOVD 0(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 0(R0)
-	B     end97
+	B     end93
 
-over99:
+over95:
 	CMP   $2, R5
-	BLE   end97
+	BLE   end93
 	FMOVD 16(R0), F0
 	FMOVD 16(R1), F1
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	FMOVD F0, 16(R0)
 
-end97:
-	B gated78
+end93:
+	B gated75
 
-without94:
-	B gated78
-
-gated78:
+without90:
+gated75:
 	RET
 
 advance4:
@@ -16599,8 +16457,6 @@ lines3:
 	B     gated1
 
 other2:
-	B gated1
-
 gated1:
 	RET
 
@@ -16644,8 +16500,6 @@ lines3:
 	B     gated1
 
 other2:
-	B gated1
-
 gated1:
 	RET
 
@@ -16743,10 +16597,10 @@ fold7:
 
 other4:
 	CMP $0, R1
-	BEQ without9
+	BEQ without8
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold10:
+fold9:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
@@ -16768,12 +16622,12 @@ fold10:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold10
+	BNE   fold9
 	B     folded3
 
-without9:
+without8:
 	// the same without dx
-fold11:
+fold10:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
@@ -16785,8 +16639,7 @@ fold11:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold11
-	B     folded3
+	BNE   fold10
 
 folded3:
 	VMOVI $0, V9.B16
@@ -16800,11 +16653,11 @@ folded3:
 	FMOVQ F2, 32(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted12
+	BEQ   unwanted11
 	MOVD  db+32(FP), R1
 	FMOVS F6, 0(R1)
 
-unwanted12:
+unwanted11:
 	RET
 
 over2:
@@ -16840,14 +16693,48 @@ over2:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded13
+	BLE   folded12
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other14
+	BNE   other13
 	CMP   $0, R1
-	BEQ   without15
+	BEQ   without14
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold15:
+	VLD1R (R3), [V7.S4]
+	VLD1R (R5), [V8.S4]
+	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	FMOVS F7, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ 0(R7), F8
+	VFMLA V7.S4, V8.S4, V0.S4
+	WORD  $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	FMOVQ F8, 0(R1)
+	FMOVQ 16(R7), F8
+	VFMLA V7.S4, V8.S4, V1.S4
+	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	FMOVQ F8, 16(R1)
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
+	VFMLA V7.S4, V8.S4, V2.S4
+	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold15
+	B     folded12
+
+without14:
+	// the same without dx
 fold16:
 	VLD1R (R3), [V7.S4]
 	VLD1R (R5), [V8.S4]
@@ -16858,57 +16745,23 @@ fold16:
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
 	VFMLA V7.S4, V8.S4, V0.S4
-	WORD  $0x6e23dce8 // fmul v8.4s, v7.4s, v3.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	FMOVQ F8, 0(R1)
 	FMOVQ 16(R7), F8
 	VFMLA V7.S4, V8.S4, V1.S4
-	WORD  $0x6e24dce8 // fmul v8.4s, v7.4s, v4.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	FMOVQ F8, 16(R1)
 	ADD   R0, R7, R10
 	FMOVQ 32(R10), F8
 	VFMLA V7.S4, V8.S4, V2.S4
-	WORD  $0x6e25dce8 // fmul v8.4s, v7.4s, v5.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	ADD   R0, R1, R10
-	FMOVQ F8, 32(R10)
-	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold16
-	B     folded13
+	B     folded12
 
-without15:
-	// the same without dx
-fold17:
-	VLD1R (R3), [V7.S4]
-	VLD1R (R5), [V8.S4]
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	FMOVS F7, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVQ 0(R7), F8
-	VFMLA V7.S4, V8.S4, V0.S4
-	FMOVQ 16(R7), F8
-	VFMLA V7.S4, V8.S4, V1.S4
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
-	VFMLA V7.S4, V8.S4, V2.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold17
-	B     folded13
-
-other14:
+other13:
 	CMP $0, R1
-	BEQ without19
+	BEQ without17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold20:
+fold18:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
@@ -16932,12 +16785,12 @@ fold20:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold20
-	B     folded13
+	BNE   fold18
+	B     folded12
 
-without19:
+without17:
 	// the same without dx
-fold21:
+fold19:
 	VLD1R (R3), [V7.S4]
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	FMOVQ 0(R7), F8
@@ -16950,10 +16803,9 @@ fold21:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold21
-	B     folded13
+	BNE   fold19
 
-folded13:
+folded12:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -16967,18 +16819,18 @@ folded13:
 	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted22
+	BEQ   unwanted20
 	MOVD  db+32(FP), R1
 	FMOVS F6, 0(R1)
 
-unwanted22:
+unwanted20:
 	RET
 
 narrower1:
 	CMP $4, R0
-	BLE narrower23
+	BLE narrower21
 	CMP $8, R0
-	BNE over24
+	BNE over22
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
@@ -17002,15 +16854,15 @@ narrower1:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded25
+	BLE   folded23
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other26
+	BNE   other24
 	CMP   $0, R1
-	BEQ   without27
+	BEQ   without25
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold28:
+fold26:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -17032,12 +16884,12 @@ fold28:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold28
-	B     folded25
+	BNE   fold26
+	B     folded23
 
-without27:
+without25:
 	// the same without dx
-fold29:
+fold27:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
@@ -17049,40 +16901,40 @@ fold29:
 	VFMLA V5.S4, V6.S4, V0.S4
 	FMOVQ 16(R7), F6
 	VFMLA V5.S4, V6.S4, V1.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold27
+	B     folded23
+
+other24:
+	CMP $0, R1
+	BEQ without28
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold29:
+	VLD1R (R3), [V5.S4]
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R7), F6
+	VFMLA V5.S4, V6.S4, V0.S4
+	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ F6, 0(R1)
+	FMOVQ 16(R7), F6
+	VFMLA V5.S4, V6.S4, V1.S4
+	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ F6, 16(R1)
+	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold29
-	B     folded25
+	B     folded23
 
-other26:
-	CMP $0, R1
-	BEQ without31
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold32:
-	VLD1R (R3), [V5.S4]
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVQ 0(R7), F6
-	VFMLA V5.S4, V6.S4, V0.S4
-	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVQ F6, 0(R1)
-	FMOVQ 16(R7), F6
-	VFMLA V5.S4, V6.S4, V1.S4
-	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVQ F6, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold32
-	B     folded25
-
-without31:
+without28:
 	// the same without dx
-fold33:
+fold30:
 	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
@@ -17092,10 +16944,9 @@ fold33:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold33
-	B     folded25
+	BNE   fold30
 
-folded25:
+folded23:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -17105,14 +16956,14 @@ folded25:
 	FMOVQ F1, 16(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted34
+	BEQ   unwanted31
 	MOVD  db+32(FP), R1
 	FMOVS F4, 0(R1)
 
-unwanted34:
+unwanted31:
 	RET
 
-over24:
+over22:
 	MOVD $4, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -17143,21 +16994,69 @@ over24:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded35
+	BLE   folded32
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other36
+	BNE   other33
 	CMP   $0, R1
-	BEQ   without37
+	BEQ   without34
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold38:
+fold35:
 	VLD1R (R3), [V5.S4]
 	VLD1R (R5), [V6.S4]
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	FMOVS F5, 0(R3)
 	ADD   R6, R5
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R7), F6
+	VFMLA V5.S4, V6.S4, V0.S4
+	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ F6, 0(R1)
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
+	VFMLA V5.S4, V6.S4, V1.S4
+	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold35
+	B     folded32
+
+without34:
+	// the same without dx
+fold36:
+	VLD1R (R3), [V5.S4]
+	VLD1R (R5), [V6.S4]
+	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	FMOVS F5, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R7), F6
+	VFMLA V5.S4, V6.S4, V0.S4
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
+	VFMLA V5.S4, V6.S4, V1.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold36
+	B     folded32
+
+other33:
+	CMP $0, R1
+	BEQ without37
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold38:
+	VLD1R (R3), [V5.S4]
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
 	VFMLA V5.S4, V6.S4, V0.S4
@@ -17176,17 +17075,12 @@ fold38:
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold38
-	B     folded35
+	B     folded32
 
 without37:
 	// the same without dx
 fold39:
 	VLD1R (R3), [V5.S4]
-	VLD1R (R5), [V6.S4]
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	FMOVS F5, 0(R3)
-	ADD   R6, R5
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ 0(R7), F6
 	VFMLA V5.S4, V6.S4, V0.S4
@@ -17197,52 +17091,8 @@ fold39:
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold39
-	B     folded35
 
-other36:
-	CMP $0, R1
-	BEQ without41
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold42:
-	VLD1R (R3), [V5.S4]
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVQ 0(R7), F6
-	VFMLA V5.S4, V6.S4, V0.S4
-	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVQ F6, 0(R1)
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
-	VFMLA V5.S4, V6.S4, V1.S4
-	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   R0, R1, R10
-	FMOVQ F6, 16(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold42
-	B     folded35
-
-without41:
-	// the same without dx
-fold43:
-	VLD1R (R3), [V5.S4]
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVQ 0(R7), F6
-	VFMLA V5.S4, V6.S4, V0.S4
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
-	VFMLA V5.S4, V6.S4, V1.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold43
-	B     folded35
-
-folded35:
+folded32:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -17254,16 +17104,16 @@ folded35:
 	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted44
+	BEQ   unwanted40
 	MOVD  db+32(FP), R1
 	FMOVS F4, 0(R1)
 
-unwanted44:
+unwanted40:
 	RET
 
-narrower23:
+narrower21:
 	CMP $4, R0
-	BNE over45
+	BNE over41
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
@@ -17285,15 +17135,15 @@ narrower23:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded46
+	BLE   folded42
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other47
+	BNE   other43
 	CMP   $0, R1
-	BEQ   without48
+	BEQ   without44
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold49:
+fold45:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -17307,64 +17157,63 @@ fold49:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold45
+	B     folded42
+
+without44:
+	// the same without dx
+fold46:
+	VLD1R (R3), [V3.S4]
+	VLD1R (R5), [V4.S4]
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	FMOVS F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold46
+	B     folded42
+
+other43:
+	CMP $0, R1
+	BEQ without47
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold48:
+	VLD1R (R3), [V3.S4]
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
+	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold48
+	B     folded42
+
+without47:
+	// the same without dx
+fold49:
+	VLD1R (R3), [V3.S4]
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	FMOVQ 0(R7), F4
+	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold49
-	B     folded46
 
-without48:
-	// the same without dx
-fold50:
-	VLD1R (R3), [V3.S4]
-	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	FMOVS F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVQ 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold50
-	B     folded46
-
-other47:
-	CMP $0, R1
-	BEQ without52
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold53:
-	VLD1R (R3), [V3.S4]
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVQ 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVQ F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold53
-	B     folded46
-
-without52:
-	// the same without dx
-fold54:
-	VLD1R (R3), [V3.S4]
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVQ 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold54
-	B     folded46
-
-folded46:
+folded42:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
@@ -17372,44 +17221,44 @@ folded46:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted55
+	BEQ   unwanted50
 	MOVD  db+32(FP), R1
 	FMOVS F2, 0(R1)
 
-unwanted55:
+unwanted50:
 	RET
 
-over45:
+over41:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	TST   $2, R0
-	BEQ   one56
+	BEQ   one51
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved57
+	BEQ   moved52
 	ADD   $8, R1, R16
 	VLD1  (R16), V0.S[2]
-	B     moved57
+	B     moved52
 
-one56:
+one51:
 	FMOVS 0(R1), F0
 
-moved57:
+moved52:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVD  w+96(FP), R1
 	TST   $2, R0
-	BEQ   one58
+	BEQ   one53
 	FMOVD 0(R1), F1
 	TST   $1, R0
-	BEQ   moved59
+	BEQ   moved54
 	ADD   $8, R1, R16
 	VLD1  (R16), V1.S[2]
-	B     moved59
+	B     moved54
 
-one58:
+one53:
 	FMOVS 0(R1), F1
 
-moved59:
+moved54:
 	VMOVI $0, V5.B16
 	MOVD  dbinit+40(FP), R1
 	VLD1R (R1), [V2.S4]
@@ -17423,14 +17272,60 @@ moved59:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded60
+	BLE   folded55
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other61
+	BNE   other56
 	CMP   $0, R1
-	BEQ   without62
+	BEQ   without57
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold58:
+	VLD1R (R3), [V3.S4]
+	VLD1R (R5), [V4.S4]
+	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	FMOVS F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	TST   $2, R0
+	BEQ   one59
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved60
+	ADD   $8, R7, R16
+	VLD1  (R16), V4.S[2]
+	B     moved60
+
+one59:
+	FMOVS 0(R7), F4
+
+moved60:
+	VFMLA V3.S4, V4.S4, V0.S4
+	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	TST   $2, R0
+	BEQ   one61
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $8, R1, R16
+	VST1  V4.S[2], (R16)
+	B     moved62
+
+one61:
+	FMOVS F4, 0(R1)
+
+moved62:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R8, R7
+	SUBS $1, R9
+	BNE  fold58
+	B    folded55
+
+without57:
+	// the same without dx
 fold63:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
@@ -17453,152 +17348,105 @@ one64:
 
 moved65:
 	VFMLA V3.S4, V4.S4, V0.S4
-	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	TST   $2, R0
-	BEQ   one66
-	FMOVD F4, 0(R1)
-	TST   $1, R0
-	BEQ   moved67
-	ADD   $8, R1, R16
-	VST1  V4.S[2], (R16)
-	B     moved67
-
-one66:
-	FMOVS F4, 0(R1)
-
-moved67:
-	ADD  R2, R1
-	ADD  R4, R3
-	ADD  R8, R7
-	SUBS $1, R9
-	BNE  fold63
-	B    folded60
-
-without62:
-	// the same without dx
-fold68:
-	VLD1R (R3), [V3.S4]
-	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	FMOVS F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	TST   $2, R0
-	BEQ   one69
-	FMOVD 0(R7), F4
-	TST   $1, R0
-	BEQ   moved70
-	ADD   $8, R7, R16
-	VLD1  (R16), V4.S[2]
-	B     moved70
-
-one69:
-	FMOVS 0(R7), F4
-
-moved70:
-	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold68
-	B     folded60
+	BNE   fold63
+	B     folded55
 
-other61:
+other56:
 	CMP $0, R1
-	BEQ without72
+	BEQ without66
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold73:
+fold67:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	TST   $2, R0
-	BEQ   one74
+	BEQ   one68
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved75
+	BEQ   moved69
 	ADD   $8, R7, R16
 	VLD1  (R16), V4.S[2]
-	B     moved75
+	B     moved69
 
-one74:
+one68:
 	FMOVS 0(R7), F4
 
-moved75:
+moved69:
 	VFMLA V3.S4, V4.S4, V0.S4
 	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	TST   $2, R0
-	BEQ   one76
+	BEQ   one70
 	FMOVD F4, 0(R1)
 	TST   $1, R0
-	BEQ   moved77
+	BEQ   moved71
 	ADD   $8, R1, R16
 	VST1  V4.S[2], (R16)
-	B     moved77
+	B     moved71
 
-one76:
+one70:
 	FMOVS F4, 0(R1)
 
-moved77:
+moved71:
 	ADD  R2, R1
 	ADD  R4, R3
 	ADD  R8, R7
 	SUBS $1, R9
-	BNE  fold73
-	B    folded60
+	BNE  fold67
+	B    folded55
 
-without72:
+without66:
 	// the same without dx
-fold78:
+fold72:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	TST   $2, R0
-	BEQ   one79
+	BEQ   one73
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved80
+	BEQ   moved74
 	ADD   $8, R7, R16
 	VLD1  (R16), V4.S[2]
-	B     moved80
+	B     moved74
 
-one79:
+one73:
 	FMOVS 0(R7), F4
 
-moved80:
+moved74:
 	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold78
-	B     folded60
+	BNE   fold72
 
-folded60:
+folded55:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	MOVD  dw+16(FP), R1
 	TST   $2, R0
-	BEQ   one81
+	BEQ   one75
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved82
+	BEQ   moved76
 	ADD   $8, R1, R16
 	VST1  V0.S[2], (R16)
-	B     moved82
+	B     moved76
 
-one81:
+one75:
 	FMOVS F0, 0(R1)
 
-moved82:
+moved76:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted83
+	BEQ   unwanted77
 	MOVD  db+32(FP), R1
 	FMOVS F2, 0(R1)
 
-unwanted83:
+unwanted77:
 	RET
 
 // func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
@@ -17695,10 +17543,10 @@ fold7:
 
 other4:
 	CMP $0, R1
-	BEQ without9
+	BEQ without8
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold10:
+fold9:
 	VLD1R (R3), [V7.D2]
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	FMOVQ 0(R7), F8
@@ -17720,12 +17568,12 @@ fold10:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold10
+	BNE   fold9
 	B     folded3
 
-without9:
+without8:
 	// the same without dx
-fold11:
+fold10:
 	VLD1R (R3), [V7.D2]
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	FMOVQ 0(R7), F8
@@ -17737,8 +17585,7 @@ fold11:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold11
-	B     folded3
+	BNE   fold10
 
 folded3:
 	VMOVI $0, V9.B16
@@ -17752,11 +17599,11 @@ folded3:
 	FMOVQ F2, 32(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted12
+	BEQ   unwanted11
 	MOVD  db+32(FP), R1
 	FMOVD F6, 0(R1)
 
-unwanted12:
+unwanted11:
 	RET
 
 over2:
@@ -17792,14 +17639,48 @@ over2:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded13
+	BLE   folded12
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other14
+	BNE   other13
 	CMP   $0, R1
-	BEQ   without15
+	BEQ   without14
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold15:
+	VLD1R (R3), [V7.D2]
+	VLD1R (R5), [V8.D2]
+	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+	FMOVD F7, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F8
+	VFMLA V7.D2, V8.D2, V0.D2
+	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 0(R1)
+	FMOVQ 16(R7), F8
+	VFMLA V7.D2, V8.D2, V1.D2
+	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ F8, 16(R1)
+	ADD   R0, R7, R10
+	FMOVQ 32(R10), F8
+	VFMLA V7.D2, V8.D2, V2.D2
+	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   R0, R1, R10
+	FMOVQ F8, 32(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold15
+	B     folded12
+
+without14:
+	// the same without dx
 fold16:
 	VLD1R (R3), [V7.D2]
 	VLD1R (R5), [V8.D2]
@@ -17810,57 +17691,23 @@ fold16:
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	FMOVQ 0(R7), F8
 	VFMLA V7.D2, V8.D2, V0.D2
-	WORD  $0x6e63dce8 // fmul v8.2d, v7.2d, v3.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 0(R1)
 	FMOVQ 16(R7), F8
 	VFMLA V7.D2, V8.D2, V1.D2
-	WORD  $0x6e64dce8 // fmul v8.2d, v7.2d, v4.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	FMOVQ F8, 16(R1)
 	ADD   R0, R7, R10
 	FMOVQ 32(R10), F8
 	VFMLA V7.D2, V8.D2, V2.D2
-	WORD  $0x6e65dce8 // fmul v8.2d, v7.2d, v5.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	ADD   R0, R1, R10
-	FMOVQ F8, 32(R10)
-	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold16
-	B     folded13
+	B     folded12
 
-without15:
-	// the same without dx
-fold17:
-	VLD1R (R3), [V7.D2]
-	VLD1R (R5), [V8.D2]
-	WORD  $0x6ee0d908 // fcmle v8.2d, v8.2d, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	FMOVD F7, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ 0(R7), F8
-	VFMLA V7.D2, V8.D2, V0.D2
-	FMOVQ 16(R7), F8
-	VFMLA V7.D2, V8.D2, V1.D2
-	ADD   R0, R7, R10
-	FMOVQ 32(R10), F8
-	VFMLA V7.D2, V8.D2, V2.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold17
-	B     folded13
-
-other14:
+other13:
 	CMP $0, R1
-	BEQ without19
+	BEQ without17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold20:
+fold18:
 	VLD1R (R3), [V7.D2]
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	FMOVQ 0(R7), F8
@@ -17884,12 +17731,12 @@ fold20:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold20
-	B     folded13
+	BNE   fold18
+	B     folded12
 
-without19:
+without17:
 	// the same without dx
-fold21:
+fold19:
 	VLD1R (R3), [V7.D2]
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	FMOVQ 0(R7), F8
@@ -17902,10 +17749,9 @@ fold21:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold21
-	B     folded13
+	BNE   fold19
 
-folded13:
+folded12:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
@@ -17919,18 +17765,18 @@ folded13:
 	FMOVQ F2, 32(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted22
+	BEQ   unwanted20
 	MOVD  db+32(FP), R1
 	FMOVD F6, 0(R1)
 
-unwanted22:
+unwanted20:
 	RET
 
 narrower1:
 	CMP $2, R0
-	BLE narrower23
+	BLE narrower21
 	CMP $4, R0
-	BNE over24
+	BNE over22
 
 	// acc[i,j] = dwinit[i,j], 1×2 vectors
 	MOVD  dwinit+24(FP), R1
@@ -17954,15 +17800,15 @@ narrower1:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded25
+	BLE   folded23
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other26
+	BNE   other24
 	CMP   $0, R1
-	BEQ   without27
+	BEQ   without25
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold28:
+fold26:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -17984,12 +17830,12 @@ fold28:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold28
-	B     folded25
+	BNE   fold26
+	B     folded23
 
-without27:
+without25:
 	// the same without dx
-fold29:
+fold27:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
@@ -18001,40 +17847,40 @@ fold29:
 	VFMLA V5.D2, V6.D2, V0.D2
 	FMOVQ 16(R7), F6
 	VFMLA V5.D2, V6.D2, V1.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold27
+	B     folded23
+
+other24:
+	CMP $0, R1
+	BEQ without28
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold29:
+	VLD1R (R3), [V5.D2]
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 0(R1)
+	FMOVQ 16(R7), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 16(R1)
+	ADD   R2, R1
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold29
-	B     folded25
+	B     folded23
 
-other26:
-	CMP $0, R1
-	BEQ without31
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold32:
-	VLD1R (R3), [V5.D2]
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 0(R1)
-	FMOVQ 16(R7), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 16(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold32
-	B     folded25
-
-without31:
+without28:
 	// the same without dx
-fold33:
+fold30:
 	VLD1R (R3), [V5.D2]
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVQ 0(R7), F6
@@ -18044,10 +17890,9 @@ fold33:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold33
-	B     folded25
+	BNE   fold30
 
-folded25:
+folded23:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -18057,14 +17902,14 @@ folded25:
 	FMOVQ F1, 16(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted34
+	BEQ   unwanted31
 	MOVD  db+32(FP), R1
 	FMOVD F4, 0(R1)
 
-unwanted34:
+unwanted31:
 	RET
 
-over24:
+over22:
 	MOVD $8, R16
 	MUL  R16, R0, R0
 	SUB  $32, R0
@@ -18095,21 +17940,69 @@ over24:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded35
+	BLE   folded32
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other36
+	BNE   other33
 	CMP   $0, R1
-	BEQ   without37
+	BEQ   without34
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold38:
+fold35:
 	VLD1R (R3), [V5.D2]
 	VLD1R (R5), [V6.D2]
 	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	FMOVD F5, 0(R3)
 	ADD   R6, R5
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ F6, 0(R1)
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	ADD   R0, R1, R10
+	FMOVQ F6, 16(R10)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold35
+	B     folded32
+
+without34:
+	// the same without dx
+fold36:
+	VLD1R (R3), [V5.D2]
+	VLD1R (R5), [V6.D2]
+	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
+	FMOVD F5, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F6
+	VFMLA V5.D2, V6.D2, V0.D2
+	ADD   R0, R7, R10
+	FMOVQ 16(R10), F6
+	VFMLA V5.D2, V6.D2, V1.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold36
+	B     folded32
+
+other33:
+	CMP $0, R1
+	BEQ without37
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold38:
+	VLD1R (R3), [V5.D2]
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVQ 0(R7), F6
 	VFMLA V5.D2, V6.D2, V0.D2
@@ -18128,17 +18021,12 @@ fold38:
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold38
-	B     folded35
+	B     folded32
 
 without37:
 	// the same without dx
 fold39:
 	VLD1R (R3), [V5.D2]
-	VLD1R (R5), [V6.D2]
-	WORD  $0x6ee0d8c6 // fcmle v6.2d, v6.2d, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	FMOVD F5, 0(R3)
-	ADD   R6, R5
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVQ 0(R7), F6
 	VFMLA V5.D2, V6.D2, V0.D2
@@ -18149,52 +18037,8 @@ fold39:
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold39
-	B     folded35
 
-other36:
-	CMP $0, R1
-	BEQ without41
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold42:
-	VLD1R (R3), [V5.D2]
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	WORD  $0x6e62dca6 // fmul v6.2d, v5.2d, v2.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	FMOVQ F6, 0(R1)
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	WORD  $0x6e63dca6 // fmul v6.2d, v5.2d, v3.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	ADD   R0, R1, R10
-	FMOVQ F6, 16(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold42
-	B     folded35
-
-without41:
-	// the same without dx
-fold43:
-	VLD1R (R3), [V5.D2]
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ 0(R7), F6
-	VFMLA V5.D2, V6.D2, V0.D2
-	ADD   R0, R7, R10
-	FMOVQ 16(R10), F6
-	VFMLA V5.D2, V6.D2, V1.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold43
-	B     folded35
-
-folded35:
+folded32:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -18206,16 +18050,16 @@ folded35:
 	FMOVQ F1, 16(R3)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted44
+	BEQ   unwanted40
 	MOVD  db+32(FP), R1
 	FMOVD F4, 0(R1)
 
-unwanted44:
+unwanted40:
 	RET
 
-narrower23:
+narrower21:
 	CMP $2, R0
-	BNE over45
+	BNE over41
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
@@ -18237,15 +18081,15 @@ narrower23:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded46
+	BLE   folded42
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other47
+	BNE   other43
 	CMP   $0, R1
-	BEQ   without48
+	BEQ   without44
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold49:
+fold45:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
@@ -18259,64 +18103,63 @@ fold49:
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	FMOVQ F4, 0(R1)
 	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold45
+	B     folded42
+
+without44:
+	// the same without dx
+fold46:
+	VLD1R (R3), [V3.D2]
+	VLD1R (R5), [V4.D2]
+	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+	FMOVD F3, 0(R3)
+	ADD   R6, R5
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVQ 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold46
+	B     folded42
+
+other43:
+	CMP $0, R1
+	BEQ without47
+
+	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
+fold48:
+	VLD1R (R3), [V3.D2]
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVQ 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
+	WORD  $0x6e61dc64 // fmul v4.2d, v3.2d, v1.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ F4, 0(R1)
+	ADD   R2, R1
+	ADD   R4, R3
+	ADD   R8, R7
+	SUBS  $1, R9
+	BNE   fold48
+	B     folded42
+
+without47:
+	// the same without dx
+fold49:
+	VLD1R (R3), [V3.D2]
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	FMOVQ 0(R7), F4
+	VFMLA V3.D2, V4.D2, V0.D2
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
 	BNE   fold49
-	B     folded46
 
-without48:
-	// the same without dx
-fold50:
-	VLD1R (R3), [V3.D2]
-	VLD1R (R5), [V4.D2]
-	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	FMOVD F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVQ 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold50
-	B     folded46
-
-other47:
-	CMP $0, R1
-	BEQ without52
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold53:
-	VLD1R (R3), [V3.D2]
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVQ 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
-	WORD  $0x6e61dc64 // fmul v4.2d, v3.2d, v1.2d
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	FMOVQ F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold53
-	B     folded46
-
-without52:
-	// the same without dx
-fold54:
-	VLD1R (R3), [V3.D2]
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	FMOVQ 0(R7), F4
-	VFMLA V3.D2, V4.D2, V0.D2
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold54
-	B     folded46
-
-folded46:
+folded42:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
@@ -18324,14 +18167,14 @@ folded46:
 	FMOVQ F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted55
+	BEQ   unwanted50
 	MOVD  db+32(FP), R1
 	FMOVD F2, 0(R1)
 
-unwanted55:
+unwanted50:
 	RET
 
-over45:
+over41:
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
 	FMOVD 0(R1), F0
@@ -18352,15 +18195,15 @@ over45:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded56
+	BLE   folded51
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other57
+	BNE   other52
 	CMP   $0, R1
-	BEQ   without58
+	BEQ   without53
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold59:
+fold54:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
@@ -18377,12 +18220,12 @@ fold59:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold59
-	B     folded56
+	BNE   fold54
+	B     folded51
 
-without58:
+without53:
 	// the same without dx
-fold60:
+fold55:
 	VLD1R (R3), [V3.D2]
 	VLD1R (R5), [V4.D2]
 	WORD  $0x6ee0d884 // fcmle v4.2d, v4.2d, #0
@@ -18395,15 +18238,15 @@ fold60:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold60
-	B     folded56
+	BNE   fold55
+	B     folded51
 
-other57:
+other52:
 	CMP $0, R1
-	BEQ without62
+	BEQ without56
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold63:
+fold57:
 	VLD1R (R3), [V3.D2]
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVD 0(R7), F4
@@ -18415,12 +18258,12 @@ fold63:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold63
-	B     folded56
+	BNE   fold57
+	B     folded51
 
-without62:
+without56:
 	// the same without dx
-fold64:
+fold58:
 	VLD1R (R3), [V3.D2]
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	FMOVD 0(R7), F4
@@ -18428,10 +18271,9 @@ fold64:
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold64
-	B     folded56
+	BNE   fold58
 
-folded56:
+folded51:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
@@ -18439,9 +18281,9 @@ folded56:
 	FMOVD F0, 0(R1)
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted65
+	BEQ   unwanted59
 	MOVD  db+32(FP), R1
 	FMOVD F2, 0(R1)
 
-unwanted65:
+unwanted59:
 	RET

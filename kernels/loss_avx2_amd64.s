@@ -21,38 +21,40 @@ TEXT ·mseAVX2F32(SB), NOSPLIT, $0-52
 	MOVQ         init+8(FP), AX
 	VMOVUPS      (AX), Y0
 	VMOVUPS      32(AX), Y1
-	MOVQ         grad+16(FP), AX
-	MOVQ         pred+24(FP), BX
+	MOVQ         grad+16(FP), BX
+	MOVQ         pred+24(FP), AX
 	MOVQ         target+32(FP), CX
 	MOVQ         n+40(FP), DX
 	VBROADCASTSS c+48(FP), Y2
-	TESTQ        AX, AX
+	TESTQ        BX, BX
 	JE           without1
-	MOVQ         DX, SI
-	ANDQ         $0x07, SI
-	IMUL3Q       $0x04, SI, SI
-	LEAQ         mask<>+32(SB), DI
-	SUBQ         SI, DI
-	VMOVDQU      (DI), Y5
-	CMPQ         DX, $0x10
-	JLT          tail4
+
+	// d = pred[q] - target[q];  lane[q mod 16] = fma(d, d, lane[q mod 16]);  grad[q] = d·c
+	MOVQ    DX, SI
+	ANDQ    $0x07, SI
+	IMUL3Q  $0x04, SI, SI
+	LEAQ    mask<>+32(SB), DI
+	SUBQ    SI, DI
+	VMOVDQU (DI), Y5
+	CMPQ    DX, $0x10
+	JLT     tail4
 
 block3:
-	VMOVUPS     (BX), Y3
+	VMOVUPS     (AX), Y3
 	VMOVUPS     (CX), Y4
 	VSUBPS      Y4, Y3, Y3
 	VFMADD231PS Y3, Y3, Y0
 	VMULPS      Y2, Y3, Y3
-	VMOVUPS     Y3, (AX)
-	VMOVUPS     32(BX), Y3
+	VMOVUPS     Y3, (BX)
+	VMOVUPS     32(AX), Y3
 	VMOVUPS     32(CX), Y4
 	VSUBPS      Y4, Y3, Y3
 	VFMADD231PS Y3, Y3, Y1
 	VMULPS      Y2, Y3, Y3
-	VMOVUPS     Y3, 32(AX)
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, CX
+	VMOVUPS     Y3, 32(BX)
 	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
 	JGE         block3
@@ -62,31 +64,31 @@ tail4:
 	JLE         end5
 	CMPQ        DX, $0x08
 	JLT         part6
-	VMOVUPS     (BX), Y3
+	VMOVUPS     (AX), Y3
 	VMOVUPS     (CX), Y4
 	VSUBPS      Y4, Y3, Y3
 	VFMADD231PS Y3, Y3, Y0
 	VMULPS      Y2, Y3, Y3
-	VMOVUPS     Y3, (AX)
+	VMOVUPS     Y3, (BX)
 	JMP         over7
 
 part6:
-	VMASKMOVPS   (BX), Y5, Y3
+	VMASKMOVPS   (AX), Y5, Y3
 	VMASKMOVPS   (CX), Y5, Y4
 	VSUBPS       Y4, Y3, Y3
 	VFMADD231PS  Y3, Y3, Y0
 	VMULPS       Y2, Y3, Y3
 	TESTQ        $0x00000004, DX
 	JZ           low9
-	VMOVUPS      X3, (AX)
+	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, DX
 	JZ           low10
-	VMOVSD       X3, 16(AX)
+	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, DX
 	JZ           low11
-	VMOVSS       X3, 24(AX)
+	VMOVSS       X3, 24(BX)
 
 low11:
 	JMP stored8
@@ -94,7 +96,7 @@ low11:
 low10:
 	TESTQ  $0x00000001, DX
 	JZ     low12
-	VMOVSS X3, 16(AX)
+	VMOVSS X3, 16(BX)
 
 low12:
 	JMP stored8
@@ -102,11 +104,11 @@ low12:
 low9:
 	TESTQ     $0x00000002, DX
 	JZ        low13
-	VMOVSD    X3, (AX)
+	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, DX
 	JZ        low14
-	VMOVSS    X3, 8(AX)
+	VMOVSS    X3, 8(BX)
 
 low14:
 	JMP stored8
@@ -114,7 +116,7 @@ low14:
 low13:
 	TESTQ  $0x00000001, DX
 	JZ     low15
-	VMOVSS X3, (AX)
+	VMOVSS X3, (BX)
 
 low15:
 stored8:
@@ -123,22 +125,22 @@ stored8:
 over7:
 	CMPQ         DX, $0x08
 	JLE          end5
-	VMASKMOVPS   32(BX), Y5, Y3
+	VMASKMOVPS   32(AX), Y5, Y3
 	VMASKMOVPS   32(CX), Y5, Y4
 	VSUBPS       Y4, Y3, Y3
 	VFMADD231PS  Y3, Y3, Y1
 	VMULPS       Y2, Y3, Y3
 	TESTQ        $0x00000004, DX
 	JZ           low18
-	VMOVUPS      X3, 32(AX)
+	VMOVUPS      X3, 32(BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, DX
 	JZ           low19
-	VMOVSD       X3, 48(AX)
+	VMOVSD       X3, 48(BX)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, DX
 	JZ           low20
-	VMOVSS       X3, 56(AX)
+	VMOVSS       X3, 56(BX)
 
 low20:
 	JMP stored17
@@ -146,7 +148,7 @@ low20:
 low19:
 	TESTQ  $0x00000001, DX
 	JZ     low21
-	VMOVSS X3, 48(AX)
+	VMOVSS X3, 48(BX)
 
 low21:
 	JMP stored17
@@ -154,11 +156,11 @@ low21:
 low18:
 	TESTQ     $0x00000002, DX
 	JZ        low22
-	VMOVSD    X3, 32(AX)
+	VMOVSD    X3, 32(BX)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, DX
 	JZ        low23
-	VMOVSS    X3, 40(AX)
+	VMOVSS    X3, 40(BX)
 
 low23:
 	JMP stored17
@@ -166,7 +168,7 @@ low23:
 low22:
 	TESTQ  $0x00000001, DX
 	JZ     low24
-	VMOVSS X3, 32(AX)
+	VMOVSS X3, 32(BX)
 
 low24:
 stored17:
@@ -185,15 +187,15 @@ without1:
 	JLT     tail26
 
 block25:
-	VMOVUPS     (BX), Y3
+	VMOVUPS     (AX), Y3
 	VMOVUPS     (CX), Y4
 	VSUBPS      Y4, Y3, Y3
 	VFMADD231PS Y3, Y3, Y0
-	VMOVUPS     32(BX), Y3
+	VMOVUPS     32(AX), Y3
 	VMOVUPS     32(CX), Y4
 	VSUBPS      Y4, Y3, Y3
 	VFMADD231PS Y3, Y3, Y1
-	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
@@ -204,14 +206,14 @@ tail26:
 	JLE         end27
 	CMPQ        DX, $0x08
 	JLT         part28
-	VMOVUPS     (BX), Y3
+	VMOVUPS     (AX), Y3
 	VMOVUPS     (CX), Y4
 	VSUBPS      Y4, Y3, Y3
 	VFMADD231PS Y3, Y3, Y0
 	JMP         over29
 
 part28:
-	VMASKMOVPS  (BX), Y5, Y3
+	VMASKMOVPS  (AX), Y5, Y3
 	VMASKMOVPS  (CX), Y5, Y4
 	VSUBPS      Y4, Y3, Y3
 	VFMADD231PS Y3, Y3, Y0
@@ -220,27 +222,25 @@ part28:
 over29:
 	CMPQ        DX, $0x08
 	JLE         end27
-	VMASKMOVPS  32(BX), Y5, Y3
+	VMASKMOVPS  32(AX), Y5, Y3
 	VMASKMOVPS  32(CX), Y5, Y4
 	VSUBPS      Y4, Y3, Y3
 	VFMADD231PS Y3, Y3, Y1
 
 end27:
 folded2:
-	MOVQ    lane+0(FP), SI
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, 32(SI)
-
-	// lane[16] = halved lanes
+	// the lanes, and lane[16], which they are halved to
+	MOVQ         lane+0(FP), AX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
 	VADDPS       Y1, Y0, Y0
-	MOVQ         lane+0(FP), BX
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPS       X3, X0, X0
 	VUNPCKHPD    X0, X0, X3
 	VUNPCKLPD    X0, X0, X0
 	VADDPS       X3, X0, X0
 	VHADDPS      X0, X0, X0
-	VMOVSS       X0, 64(BX)
+	VMOVSS       X0, 64(AX)
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -254,50 +254,52 @@ TEXT ·mseAVX2F64(SB), NOSPLIT, $0-56
 	VMOVUPD      32(AX), Y1
 	VMOVUPD      64(AX), Y2
 	VMOVUPD      96(AX), Y3
-	MOVQ         grad+16(FP), AX
-	MOVQ         pred+24(FP), BX
+	MOVQ         grad+16(FP), BX
+	MOVQ         pred+24(FP), AX
 	MOVQ         target+32(FP), CX
 	MOVQ         n+40(FP), DX
 	VBROADCASTSD c+48(FP), Y4
-	TESTQ        AX, AX
+	TESTQ        BX, BX
 	JE           without1
-	MOVQ         DX, SI
-	ANDQ         $0x03, SI
-	IMUL3Q       $0x08, SI, SI
-	LEAQ         mask<>+32(SB), DI
-	SUBQ         SI, DI
-	VMOVDQU      (DI), Y7
-	CMPQ         DX, $0x10
-	JLT          tail4
+
+	// d = pred[q] - target[q];  lane[q mod 16] = fma(d, d, lane[q mod 16]);  grad[q] = d·c
+	MOVQ    DX, SI
+	ANDQ    $0x03, SI
+	IMUL3Q  $0x08, SI, SI
+	LEAQ    mask<>+32(SB), DI
+	SUBQ    SI, DI
+	VMOVDQU (DI), Y7
+	CMPQ    DX, $0x10
+	JLT     tail4
 
 block3:
-	VMOVUPD     (BX), Y5
+	VMOVUPD     (AX), Y5
 	VMOVUPD     (CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y0
 	VMULPD      Y4, Y5, Y5
-	VMOVUPD     Y5, (AX)
-	VMOVUPD     32(BX), Y5
+	VMOVUPD     Y5, (BX)
+	VMOVUPD     32(AX), Y5
 	VMOVUPD     32(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y1
 	VMULPD      Y4, Y5, Y5
-	VMOVUPD     Y5, 32(AX)
-	VMOVUPD     64(BX), Y5
+	VMOVUPD     Y5, 32(BX)
+	VMOVUPD     64(AX), Y5
 	VMOVUPD     64(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y2
 	VMULPD      Y4, Y5, Y5
-	VMOVUPD     Y5, 64(AX)
-	VMOVUPD     96(BX), Y5
+	VMOVUPD     Y5, 64(BX)
+	VMOVUPD     96(AX), Y5
 	VMOVUPD     96(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y3
 	VMULPD      Y4, Y5, Y5
-	VMOVUPD     Y5, 96(AX)
-	ADDQ        $0x00000080, BX
-	ADDQ        $0x00000080, CX
+	VMOVUPD     Y5, 96(BX)
 	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, BX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
 	JGE         block3
@@ -307,27 +309,27 @@ tail4:
 	JLE         end5
 	CMPQ        DX, $0x04
 	JLT         part6
-	VMOVUPD     (BX), Y5
+	VMOVUPD     (AX), Y5
 	VMOVUPD     (CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y0
 	VMULPD      Y4, Y5, Y5
-	VMOVUPD     Y5, (AX)
+	VMOVUPD     Y5, (BX)
 	JMP         over7
 
 part6:
-	VMASKMOVPD   (BX), Y7, Y5
+	VMASKMOVPD   (AX), Y7, Y5
 	VMASKMOVPD   (CX), Y7, Y6
 	VSUBPD       Y6, Y5, Y5
 	VFMADD231PD  Y5, Y5, Y0
 	VMULPD       Y4, Y5, Y5
 	TESTQ        $0x00000002, DX
 	JZ           low9
-	VMOVUPS      X5, (AX)
+	VMOVUPS      X5, (BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, DX
 	JZ           low10
-	VMOVSD       X5, 16(AX)
+	VMOVSD       X5, 16(BX)
 	VUNPCKHPD    X5, X5, X5
 
 low10:
@@ -336,7 +338,7 @@ low10:
 low9:
 	TESTQ     $0x00000001, DX
 	JZ        low11
-	VMOVSD    X5, (AX)
+	VMOVSD    X5, (BX)
 	VUNPCKHPD X5, X5, X5
 
 low11:
@@ -348,27 +350,27 @@ over7:
 	JLE         end5
 	CMPQ        DX, $0x08
 	JLT         part12
-	VMOVUPD     32(BX), Y5
+	VMOVUPD     32(AX), Y5
 	VMOVUPD     32(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y1
 	VMULPD      Y4, Y5, Y5
-	VMOVUPD     Y5, 32(AX)
+	VMOVUPD     Y5, 32(BX)
 	JMP         over13
 
 part12:
-	VMASKMOVPD   32(BX), Y7, Y5
+	VMASKMOVPD   32(AX), Y7, Y5
 	VMASKMOVPD   32(CX), Y7, Y6
 	VSUBPD       Y6, Y5, Y5
 	VFMADD231PD  Y5, Y5, Y1
 	VMULPD       Y4, Y5, Y5
 	TESTQ        $0x00000002, DX
 	JZ           low15
-	VMOVUPS      X5, 32(AX)
+	VMOVUPS      X5, 32(BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, DX
 	JZ           low16
-	VMOVSD       X5, 48(AX)
+	VMOVSD       X5, 48(BX)
 	VUNPCKHPD    X5, X5, X5
 
 low16:
@@ -377,7 +379,7 @@ low16:
 low15:
 	TESTQ     $0x00000001, DX
 	JZ        low17
-	VMOVSD    X5, 32(AX)
+	VMOVSD    X5, 32(BX)
 	VUNPCKHPD X5, X5, X5
 
 low17:
@@ -389,27 +391,27 @@ over13:
 	JLE         end5
 	CMPQ        DX, $0x0c
 	JLT         part18
-	VMOVUPD     64(BX), Y5
+	VMOVUPD     64(AX), Y5
 	VMOVUPD     64(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y2
 	VMULPD      Y4, Y5, Y5
-	VMOVUPD     Y5, 64(AX)
+	VMOVUPD     Y5, 64(BX)
 	JMP         over19
 
 part18:
-	VMASKMOVPD   64(BX), Y7, Y5
+	VMASKMOVPD   64(AX), Y7, Y5
 	VMASKMOVPD   64(CX), Y7, Y6
 	VSUBPD       Y6, Y5, Y5
 	VFMADD231PD  Y5, Y5, Y2
 	VMULPD       Y4, Y5, Y5
 	TESTQ        $0x00000002, DX
 	JZ           low21
-	VMOVUPS      X5, 64(AX)
+	VMOVUPS      X5, 64(BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, DX
 	JZ           low22
-	VMOVSD       X5, 80(AX)
+	VMOVSD       X5, 80(BX)
 	VUNPCKHPD    X5, X5, X5
 
 low22:
@@ -418,7 +420,7 @@ low22:
 low21:
 	TESTQ     $0x00000001, DX
 	JZ        low23
-	VMOVSD    X5, 64(AX)
+	VMOVSD    X5, 64(BX)
 	VUNPCKHPD X5, X5, X5
 
 low23:
@@ -428,18 +430,18 @@ stored20:
 over19:
 	CMPQ         DX, $0x0c
 	JLE          end5
-	VMASKMOVPD   96(BX), Y7, Y5
+	VMASKMOVPD   96(AX), Y7, Y5
 	VMASKMOVPD   96(CX), Y7, Y6
 	VSUBPD       Y6, Y5, Y5
 	VFMADD231PD  Y5, Y5, Y3
 	VMULPD       Y4, Y5, Y5
 	TESTQ        $0x00000002, DX
 	JZ           low26
-	VMOVUPS      X5, 96(AX)
+	VMOVUPS      X5, 96(BX)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, DX
 	JZ           low27
-	VMOVSD       X5, 112(AX)
+	VMOVSD       X5, 112(BX)
 	VUNPCKHPD    X5, X5, X5
 
 low27:
@@ -448,7 +450,7 @@ low27:
 low26:
 	TESTQ     $0x00000001, DX
 	JZ        low28
-	VMOVSD    X5, 96(AX)
+	VMOVSD    X5, 96(BX)
 	VUNPCKHPD X5, X5, X5
 
 low28:
@@ -468,23 +470,23 @@ without1:
 	JLT     tail30
 
 block29:
-	VMOVUPD     (BX), Y5
+	VMOVUPD     (AX), Y5
 	VMOVUPD     (CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y0
-	VMOVUPD     32(BX), Y5
+	VMOVUPD     32(AX), Y5
 	VMOVUPD     32(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y1
-	VMOVUPD     64(BX), Y5
+	VMOVUPD     64(AX), Y5
 	VMOVUPD     64(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y2
-	VMOVUPD     96(BX), Y5
+	VMOVUPD     96(AX), Y5
 	VMOVUPD     96(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y3
-	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
@@ -495,14 +497,14 @@ tail30:
 	JLE         end31
 	CMPQ        DX, $0x04
 	JLT         part32
-	VMOVUPD     (BX), Y5
+	VMOVUPD     (AX), Y5
 	VMOVUPD     (CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y0
 	JMP         over33
 
 part32:
-	VMASKMOVPD  (BX), Y7, Y5
+	VMASKMOVPD  (AX), Y7, Y5
 	VMASKMOVPD  (CX), Y7, Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y0
@@ -513,14 +515,14 @@ over33:
 	JLE         end31
 	CMPQ        DX, $0x08
 	JLT         part34
-	VMOVUPD     32(BX), Y5
+	VMOVUPD     32(AX), Y5
 	VMOVUPD     32(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y1
 	JMP         over35
 
 part34:
-	VMASKMOVPD  32(BX), Y7, Y5
+	VMASKMOVPD  32(AX), Y7, Y5
 	VMASKMOVPD  32(CX), Y7, Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y1
@@ -531,14 +533,14 @@ over35:
 	JLE         end31
 	CMPQ        DX, $0x0c
 	JLT         part36
-	VMOVUPD     64(BX), Y5
+	VMOVUPD     64(AX), Y5
 	VMOVUPD     64(CX), Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y2
 	JMP         over37
 
 part36:
-	VMASKMOVPD  64(BX), Y7, Y5
+	VMASKMOVPD  64(AX), Y7, Y5
 	VMASKMOVPD  64(CX), Y7, Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y2
@@ -547,28 +549,26 @@ part36:
 over37:
 	CMPQ        DX, $0x0c
 	JLE         end31
-	VMASKMOVPD  96(BX), Y7, Y5
+	VMASKMOVPD  96(AX), Y7, Y5
 	VMASKMOVPD  96(CX), Y7, Y6
 	VSUBPD      Y6, Y5, Y5
 	VFMADD231PD Y5, Y5, Y3
 
 end31:
 folded2:
-	MOVQ    lane+0(FP), SI
-	VMOVUPD Y0, (SI)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, 64(SI)
-	VMOVUPD Y3, 96(SI)
-
-	// lane[16] = halved lanes
+	// the lanes, and lane[16], which they are halved to
+	MOVQ         lane+0(FP), AX
+	VMOVUPD      Y0, (AX)
+	VMOVUPD      Y1, 32(AX)
+	VMOVUPD      Y2, 64(AX)
+	VMOVUPD      Y3, 96(AX)
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0
-	MOVQ         lane+0(FP), BX
 	VEXTRACTF128 $0x01, Y0, X5
 	VADDPD       X5, X0, X0
 	VHADDPD      X0, X0, X0
-	VMOVSD       X0, 128(BX)
+	VMOVSD       X0, 128(AX)
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10,31 +10,33 @@ TEXT ·mseAVX512F32(SB), NOSPLIT, $0-52
 	PCALIGN      $0x40
 	MOVQ         init+8(FP), AX
 	VMOVUPS      (AX), Z0
-	MOVQ         grad+16(FP), AX
-	MOVQ         pred+24(FP), BX
+	MOVQ         grad+16(FP), BX
+	MOVQ         pred+24(FP), AX
 	MOVQ         target+32(FP), CX
 	MOVQ         n+40(FP), DX
 	VBROADCASTSS c+48(FP), Z1
-	TESTQ        AX, AX
+	TESTQ        BX, BX
 	JE           without1
-	MOVQ         DX, DI
-	ANDQ         $0x0f, DI
-	MOVL         $0x0000ffff, SI
-	BZHIL        DI, SI, SI
-	KMOVW        SI, K1
-	CMPQ         DX, $0x10
-	JLT          tail4
+
+	// d = pred[q] - target[q];  lane[q mod 16] = fma(d, d, lane[q mod 16]);  grad[q] = d·c
+	MOVQ  DX, DI
+	ANDQ  $0x0f, DI
+	MOVL  $0x0000ffff, SI
+	BZHIL DI, SI, SI
+	KMOVW SI, K1
+	CMPQ  DX, $0x10
+	JLT   tail4
 
 block3:
-	VMOVUPS     (BX), Z2
+	VMOVUPS     (AX), Z2
 	VMOVUPS     (CX), Z3
 	VSUBPS      Z3, Z2, Z2
 	VFMADD231PS Z2, Z2, Z0
 	VMULPS      Z1, Z2, Z2
-	VMOVUPS     Z2, (AX)
-	ADDQ        $0x40, BX
-	ADDQ        $0x40, CX
+	VMOVUPS     Z2, (BX)
 	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, BX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
 	JGE         block3
@@ -42,26 +44,26 @@ block3:
 tail4:
 	TESTQ         DX, DX
 	JLE           end5
-	VMOVUPS.Z     (BX), K1, Z2
+	VMOVUPS.Z     (AX), K1, Z2
 	VMOVUPS.Z     (CX), K1, Z3
 	VSUBPS        Z3, Z2, Z2
 	VFMADD231PS   Z2, Z2, Z0
 	VMULPS        Z1, Z2, Z2
 	TESTQ         $0x00000008, DX
 	JZ            low8
-	VMOVUPS       Y2, (AX)
+	VMOVUPS       Y2, (BX)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, DX
 	JZ            low9
-	VMOVUPS       X2, 32(AX)
+	VMOVUPS       X2, 32(BX)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, DX
 	JZ            low10
-	VMOVSD        X2, 48(AX)
+	VMOVSD        X2, 48(BX)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, DX
 	JZ            low11
-	VMOVSS        X2, 56(AX)
+	VMOVSS        X2, 56(BX)
 
 low11:
 	JMP stored7
@@ -69,7 +71,7 @@ low11:
 low10:
 	TESTQ  $0x00000001, DX
 	JZ     low12
-	VMOVSS X2, 48(AX)
+	VMOVSS X2, 48(BX)
 
 low12:
 	JMP stored7
@@ -77,11 +79,11 @@ low12:
 low9:
 	TESTQ     $0x00000002, DX
 	JZ        low13
-	VMOVSD    X2, 32(AX)
+	VMOVSD    X2, 32(BX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, DX
 	JZ        low14
-	VMOVSS    X2, 40(AX)
+	VMOVSS    X2, 40(BX)
 
 low14:
 	JMP stored7
@@ -89,7 +91,7 @@ low14:
 low13:
 	TESTQ  $0x00000001, DX
 	JZ     low15
-	VMOVSS X2, 32(AX)
+	VMOVSS X2, 32(BX)
 
 low15:
 	JMP stored7
@@ -97,15 +99,15 @@ low15:
 low8:
 	TESTQ        $0x00000004, DX
 	JZ           low16
-	VMOVUPS      X2, (AX)
+	VMOVUPS      X2, (BX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, DX
 	JZ           low17
-	VMOVSD       X2, 16(AX)
+	VMOVSD       X2, 16(BX)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, DX
 	JZ           low18
-	VMOVSS       X2, 24(AX)
+	VMOVSS       X2, 24(BX)
 
 low18:
 	JMP stored7
@@ -113,7 +115,7 @@ low18:
 low17:
 	TESTQ  $0x00000001, DX
 	JZ     low19
-	VMOVSS X2, 16(AX)
+	VMOVSS X2, 16(BX)
 
 low19:
 	JMP stored7
@@ -121,11 +123,11 @@ low19:
 low16:
 	TESTQ     $0x00000002, DX
 	JZ        low20
-	VMOVSD    X2, (AX)
+	VMOVSD    X2, (BX)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, DX
 	JZ        low21
-	VMOVSS    X2, 8(AX)
+	VMOVSS    X2, 8(BX)
 
 low21:
 	JMP stored7
@@ -133,7 +135,7 @@ low21:
 low20:
 	TESTQ  $0x00000001, DX
 	JZ     low22
-	VMOVSS X2, (AX)
+	VMOVSS X2, (BX)
 
 low22:
 stored7:
@@ -151,11 +153,11 @@ without1:
 	JLT   tail24
 
 block23:
-	VMOVUPS     (BX), Z2
+	VMOVUPS     (AX), Z2
 	VMOVUPS     (CX), Z3
 	VSUBPS      Z3, Z2, Z2
 	VFMADD231PS Z2, Z2, Z0
-	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
@@ -164,18 +166,16 @@ block23:
 tail24:
 	TESTQ       DX, DX
 	JLE         end25
-	VMOVUPS.Z   (BX), K1, Z2
+	VMOVUPS.Z   (AX), K1, Z2
 	VMOVUPS.Z   (CX), K1, Z3
 	VSUBPS      Z3, Z2, Z2
 	VFMADD231PS Z2, Z2, Z0
 
 end25:
 folded2:
-	MOVQ    lane+0(FP), SI
-	VMOVUPS Z0, (SI)
-
-	// lane[16] = halved lanes
-	MOVQ          lane+0(FP), BX
+	// the lanes, and lane[16], which they are halved to
+	MOVQ          lane+0(FP), AX
+	VMOVUPS       Z0, (AX)
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPS        Y2, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X2
@@ -184,7 +184,7 @@ folded2:
 	VUNPCKLPD     X0, X0, X0
 	VADDPS        X2, X0, X0
 	VHADDPS       X0, X0, X0
-	VMOVSS        X0, 64(BX)
+	VMOVSS        X0, 64(AX)
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
@@ -196,37 +196,39 @@ TEXT ·mseAVX512F64(SB), NOSPLIT, $0-56
 	MOVQ         init+8(FP), AX
 	VMOVUPD      (AX), Z0
 	VMOVUPD      64(AX), Z1
-	MOVQ         grad+16(FP), AX
-	MOVQ         pred+24(FP), BX
+	MOVQ         grad+16(FP), BX
+	MOVQ         pred+24(FP), AX
 	MOVQ         target+32(FP), CX
 	MOVQ         n+40(FP), DX
 	VBROADCASTSD c+48(FP), Z2
-	TESTQ        AX, AX
+	TESTQ        BX, BX
 	JE           without1
-	MOVQ         DX, DI
-	ANDQ         $0x07, DI
-	MOVL         $0x000000ff, SI
-	BZHIL        DI, SI, SI
-	KMOVW        SI, K1
-	CMPQ         DX, $0x10
-	JLT          tail4
+
+	// d = pred[q] - target[q];  lane[q mod 16] = fma(d, d, lane[q mod 16]);  grad[q] = d·c
+	MOVQ  DX, DI
+	ANDQ  $0x07, DI
+	MOVL  $0x000000ff, SI
+	BZHIL DI, SI, SI
+	KMOVW SI, K1
+	CMPQ  DX, $0x10
+	JLT   tail4
 
 block3:
-	VMOVUPD     (BX), Z3
+	VMOVUPD     (AX), Z3
 	VMOVUPD     (CX), Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z0
 	VMULPD      Z2, Z3, Z3
-	VMOVUPD     Z3, (AX)
-	VMOVUPD     64(BX), Z3
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     64(AX), Z3
 	VMOVUPD     64(CX), Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z1
 	VMULPD      Z2, Z3, Z3
-	VMOVUPD     Z3, 64(AX)
-	ADDQ        $0x00000080, BX
-	ADDQ        $0x00000080, CX
+	VMOVUPD     Z3, 64(BX)
 	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, BX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
 	JGE         block3
@@ -236,31 +238,31 @@ tail4:
 	JLE         end5
 	CMPQ        DX, $0x08
 	JLT         part6
-	VMOVUPD     (BX), Z3
+	VMOVUPD     (AX), Z3
 	VMOVUPD     (CX), Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z0
 	VMULPD      Z2, Z3, Z3
-	VMOVUPD     Z3, (AX)
+	VMOVUPD     Z3, (BX)
 	JMP         over7
 
 part6:
-	VMOVUPD.Z     (BX), K1, Z3
+	VMOVUPD.Z     (AX), K1, Z3
 	VMOVUPD.Z     (CX), K1, Z4
 	VSUBPD        Z4, Z3, Z3
 	VFMADD231PD   Z3, Z3, Z0
 	VMULPD        Z2, Z3, Z3
 	TESTQ         $0x00000004, DX
 	JZ            low9
-	VMOVUPS       Y3, (AX)
+	VMOVUPS       Y3, (BX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, DX
 	JZ            low10
-	VMOVUPS       X3, 32(AX)
+	VMOVUPS       X3, 32(BX)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, DX
 	JZ            low11
-	VMOVSD        X3, 48(AX)
+	VMOVSD        X3, 48(BX)
 	VUNPCKHPD     X3, X3, X3
 
 low11:
@@ -269,7 +271,7 @@ low11:
 low10:
 	TESTQ     $0x00000001, DX
 	JZ        low12
-	VMOVSD    X3, 32(AX)
+	VMOVSD    X3, 32(BX)
 	VUNPCKHPD X3, X3, X3
 
 low12:
@@ -278,11 +280,11 @@ low12:
 low9:
 	TESTQ        $0x00000002, DX
 	JZ           low13
-	VMOVUPS      X3, (AX)
+	VMOVUPS      X3, (BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, DX
 	JZ           low14
-	VMOVSD       X3, 16(AX)
+	VMOVSD       X3, 16(BX)
 	VUNPCKHPD    X3, X3, X3
 
 low14:
@@ -291,7 +293,7 @@ low14:
 low13:
 	TESTQ     $0x00000001, DX
 	JZ        low15
-	VMOVSD    X3, (AX)
+	VMOVSD    X3, (BX)
 	VUNPCKHPD X3, X3, X3
 
 low15:
@@ -301,22 +303,22 @@ stored8:
 over7:
 	CMPQ          DX, $0x08
 	JLE           end5
-	VMOVUPD.Z     64(BX), K1, Z3
+	VMOVUPD.Z     64(AX), K1, Z3
 	VMOVUPD.Z     64(CX), K1, Z4
 	VSUBPD        Z4, Z3, Z3
 	VFMADD231PD   Z3, Z3, Z1
 	VMULPD        Z2, Z3, Z3
 	TESTQ         $0x00000004, DX
 	JZ            low18
-	VMOVUPS       Y3, 64(AX)
+	VMOVUPS       Y3, 64(BX)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, DX
 	JZ            low19
-	VMOVUPS       X3, 96(AX)
+	VMOVUPS       X3, 96(BX)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, DX
 	JZ            low20
-	VMOVSD        X3, 112(AX)
+	VMOVSD        X3, 112(BX)
 	VUNPCKHPD     X3, X3, X3
 
 low20:
@@ -325,7 +327,7 @@ low20:
 low19:
 	TESTQ     $0x00000001, DX
 	JZ        low21
-	VMOVSD    X3, 96(AX)
+	VMOVSD    X3, 96(BX)
 	VUNPCKHPD X3, X3, X3
 
 low21:
@@ -334,11 +336,11 @@ low21:
 low18:
 	TESTQ        $0x00000002, DX
 	JZ           low22
-	VMOVUPS      X3, 64(AX)
+	VMOVUPS      X3, 64(BX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, DX
 	JZ           low23
-	VMOVSD       X3, 80(AX)
+	VMOVSD       X3, 80(BX)
 	VUNPCKHPD    X3, X3, X3
 
 low23:
@@ -347,7 +349,7 @@ low23:
 low22:
 	TESTQ     $0x00000001, DX
 	JZ        low24
-	VMOVSD    X3, 64(AX)
+	VMOVSD    X3, 64(BX)
 	VUNPCKHPD X3, X3, X3
 
 low24:
@@ -366,15 +368,15 @@ without1:
 	JLT   tail26
 
 block25:
-	VMOVUPD     (BX), Z3
+	VMOVUPD     (AX), Z3
 	VMOVUPD     (CX), Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z0
-	VMOVUPD     64(BX), Z3
+	VMOVUPD     64(AX), Z3
 	VMOVUPD     64(CX), Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z1
-	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
@@ -385,14 +387,14 @@ tail26:
 	JLE         end27
 	CMPQ        DX, $0x08
 	JLT         part28
-	VMOVUPD     (BX), Z3
+	VMOVUPD     (AX), Z3
 	VMOVUPD     (CX), Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z0
 	JMP         over29
 
 part28:
-	VMOVUPD.Z   (BX), K1, Z3
+	VMOVUPD.Z   (AX), K1, Z3
 	VMOVUPD.Z   (CX), K1, Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z0
@@ -401,26 +403,24 @@ part28:
 over29:
 	CMPQ        DX, $0x08
 	JLE         end27
-	VMOVUPD.Z   64(BX), K1, Z3
+	VMOVUPD.Z   64(AX), K1, Z3
 	VMOVUPD.Z   64(CX), K1, Z4
 	VSUBPD      Z4, Z3, Z3
 	VFMADD231PD Z3, Z3, Z1
 
 end27:
 folded2:
-	MOVQ    lane+0(FP), SI
-	VMOVUPD Z0, (SI)
-	VMOVUPD Z1, 64(SI)
-
-	// lane[16] = halved lanes
+	// the lanes, and lane[16], which they are halved to
+	MOVQ          lane+0(FP), AX
+	VMOVUPD       Z0, (AX)
+	VMOVUPD       Z1, 64(AX)
 	VADDPD        Z1, Z0, Z0
-	MOVQ          lane+0(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y3
 	VADDPD        Y3, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X3
 	VADDPD        X3, X0, X0
 	VHADDPD       X0, X0, X0
-	VMOVSD        X0, 128(BX)
+	VMOVSD        X0, 128(AX)
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET

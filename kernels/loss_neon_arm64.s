@@ -11,45 +11,47 @@ TEXT ·mseNEONF32(SB), NOSPLIT, $0-52
 	FMOVQ 16(R0), F1
 	FMOVQ 32(R0), F2
 	FMOVQ 48(R0), F3
-	MOVD  grad+16(FP), R0
-	MOVD  pred+24(FP), R1
+	MOVD  grad+16(FP), R1
+	MOVD  pred+24(FP), R0
 	MOVD  target+32(FP), R2
 	MOVD  n+40(FP), R3
 	FMOVS c+48(FP), F4
 	VDUP  V4.S[0], V4.S4
-	CMP   $0, R0
+	CMP   $0, R1
 	BEQ   without1
-	CMP   $16, R3
-	BLT   tail4
+
+	// d = pred[q] - target[q];  lane[q mod 16] = fma(d, d, lane[q mod 16]);  grad[q] = d·c
+	CMP $16, R3
+	BLT tail4
 
 block3:
-	FMOVQ 0(R1), F5
+	FMOVQ 0(R0), F5
 	FMOVQ 0(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V0.S4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
-	FMOVQ F5, 0(R0)
-	FMOVQ 16(R1), F5
+	FMOVQ F5, 0(R1)
+	FMOVQ 16(R0), F5
 	FMOVQ 16(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V1.S4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
-	FMOVQ F5, 16(R0)
-	FMOVQ 32(R1), F5
+	FMOVQ F5, 16(R1)
+	FMOVQ 32(R0), F5
 	FMOVQ 32(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V2.S4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
-	FMOVQ F5, 32(R0)
-	FMOVQ 48(R1), F5
+	FMOVQ F5, 32(R1)
+	FMOVQ 48(R0), F5
 	FMOVQ 48(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V3.S4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
-	FMOVQ F5, 48(R0)
-	ADD   $64, R1
-	ADD   $64, R2
+	FMOVQ F5, 48(R1)
 	ADD   $64, R0
+	ADD   $64, R2
+	ADD   $64, R1
 	SUB   $16, R3
 	CMP   $16, R3
 	BGE   block3
@@ -59,26 +61,26 @@ tail4:
 	BLE   end5
 	CMP   $4, R3
 	BLT   part6
-	FMOVQ 0(R1), F5
+	FMOVQ 0(R0), F5
 	FMOVQ 0(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V0.S4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
-	FMOVQ F5, 0(R0)
+	FMOVQ F5, 0(R1)
 	B     over7
 
 part6:
 	TST   $2, R3
 	BEQ   one8
-	FMOVD 0(R1), F5
+	FMOVD 0(R0), F5
 	TST   $1, R3
 	BEQ   moved9
-	ADD   $8, R1, R16
+	ADD   $8, R0, R16
 	VLD1  (R16), V5.S[2]
 	B     moved9
 
 one8:
-	FMOVS 0(R1), F5
+	FMOVS 0(R0), F5
 
 moved9:
 	TST   $2, R3
@@ -99,15 +101,15 @@ moved11:
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	TST   $2, R3
 	BEQ   one12
-	FMOVD F5, 0(R0)
+	FMOVD F5, 0(R1)
 	TST   $1, R3
 	BEQ   moved13
-	ADD   $8, R0, R16
+	ADD   $8, R1, R16
 	VST1  V5.S[2], (R16)
 	B     moved13
 
 one12:
-	FMOVS F5, 0(R0)
+	FMOVS F5, 0(R1)
 
 moved13:
 	B end5
@@ -117,26 +119,26 @@ over7:
 	BLE   end5
 	CMP   $8, R3
 	BLT   part14
-	FMOVQ 16(R1), F5
+	FMOVQ 16(R0), F5
 	FMOVQ 16(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V1.S4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
-	FMOVQ F5, 16(R0)
+	FMOVQ F5, 16(R1)
 	B     over15
 
 part14:
 	TST   $2, R3
 	BEQ   one16
-	FMOVD 16(R1), F5
+	FMOVD 16(R0), F5
 	TST   $1, R3
 	BEQ   moved17
-	ADD   $24, R1, R16
+	ADD   $24, R0, R16
 	VLD1  (R16), V5.S[2]
 	B     moved17
 
 one16:
-	FMOVS 16(R1), F5
+	FMOVS 16(R0), F5
 
 moved17:
 	TST   $2, R3
@@ -157,15 +159,15 @@ moved19:
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	TST   $2, R3
 	BEQ   one20
-	FMOVD F5, 16(R0)
+	FMOVD F5, 16(R1)
 	TST   $1, R3
 	BEQ   moved21
-	ADD   $24, R0, R16
+	ADD   $24, R1, R16
 	VST1  V5.S[2], (R16)
 	B     moved21
 
 one20:
-	FMOVS F5, 16(R0)
+	FMOVS F5, 16(R1)
 
 moved21:
 	B end5
@@ -175,26 +177,26 @@ over15:
 	BLE   end5
 	CMP   $12, R3
 	BLT   part22
-	FMOVQ 32(R1), F5
+	FMOVQ 32(R0), F5
 	FMOVQ 32(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V2.S4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
-	FMOVQ F5, 32(R0)
+	FMOVQ F5, 32(R1)
 	B     over23
 
 part22:
 	TST   $2, R3
 	BEQ   one24
-	FMOVD 32(R1), F5
+	FMOVD 32(R0), F5
 	TST   $1, R3
 	BEQ   moved25
-	ADD   $40, R1, R16
+	ADD   $40, R0, R16
 	VLD1  (R16), V5.S[2]
 	B     moved25
 
 one24:
-	FMOVS 32(R1), F5
+	FMOVS 32(R0), F5
 
 moved25:
 	TST   $2, R3
@@ -215,15 +217,15 @@ moved27:
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	TST   $2, R3
 	BEQ   one28
-	FMOVD F5, 32(R0)
+	FMOVD F5, 32(R1)
 	TST   $1, R3
 	BEQ   moved29
-	ADD   $40, R0, R16
+	ADD   $40, R1, R16
 	VST1  V5.S[2], (R16)
 	B     moved29
 
 one28:
-	FMOVS F5, 32(R0)
+	FMOVS F5, 32(R1)
 
 moved29:
 	B end5
@@ -233,15 +235,15 @@ over23:
 	BLE   end5
 	TST   $2, R3
 	BEQ   one31
-	FMOVD 48(R1), F5
+	FMOVD 48(R0), F5
 	TST   $1, R3
 	BEQ   moved32
-	ADD   $56, R1, R16
+	ADD   $56, R0, R16
 	VLD1  (R16), V5.S[2]
 	B     moved32
 
 one31:
-	FMOVS 48(R1), F5
+	FMOVS 48(R0), F5
 
 moved32:
 	TST   $2, R3
@@ -262,15 +264,15 @@ moved34:
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	TST   $2, R3
 	BEQ   one35
-	FMOVD F5, 48(R0)
+	FMOVD F5, 48(R1)
 	TST   $1, R3
 	BEQ   moved36
-	ADD   $56, R0, R16
+	ADD   $56, R1, R16
 	VST1  V5.S[2], (R16)
 	B     moved36
 
 one35:
-	FMOVS F5, 48(R0)
+	FMOVS F5, 48(R1)
 
 moved36:
 end5:
@@ -282,23 +284,23 @@ without1:
 	BLT tail38
 
 block37:
-	FMOVQ 0(R1), F5
+	FMOVQ 0(R0), F5
 	FMOVQ 0(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V0.S4
-	FMOVQ 16(R1), F5
+	FMOVQ 16(R0), F5
 	FMOVQ 16(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V1.S4
-	FMOVQ 32(R1), F5
+	FMOVQ 32(R0), F5
 	FMOVQ 32(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V2.S4
-	FMOVQ 48(R1), F5
+	FMOVQ 48(R0), F5
 	FMOVQ 48(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V3.S4
-	ADD   $64, R1
+	ADD   $64, R0
 	ADD   $64, R2
 	SUB   $16, R3
 	CMP   $16, R3
@@ -309,7 +311,7 @@ tail38:
 	BLE   end39
 	CMP   $4, R3
 	BLT   part40
-	FMOVQ 0(R1), F5
+	FMOVQ 0(R0), F5
 	FMOVQ 0(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V0.S4
@@ -318,15 +320,15 @@ tail38:
 part40:
 	TST   $2, R3
 	BEQ   one42
-	FMOVD 0(R1), F5
+	FMOVD 0(R0), F5
 	TST   $1, R3
 	BEQ   moved43
-	ADD   $8, R1, R16
+	ADD   $8, R0, R16
 	VLD1  (R16), V5.S[2]
 	B     moved43
 
 one42:
-	FMOVS 0(R1), F5
+	FMOVS 0(R0), F5
 
 moved43:
 	TST   $2, R3
@@ -351,7 +353,7 @@ over41:
 	BLE   end39
 	CMP   $8, R3
 	BLT   part46
-	FMOVQ 16(R1), F5
+	FMOVQ 16(R0), F5
 	FMOVQ 16(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V1.S4
@@ -360,15 +362,15 @@ over41:
 part46:
 	TST   $2, R3
 	BEQ   one48
-	FMOVD 16(R1), F5
+	FMOVD 16(R0), F5
 	TST   $1, R3
 	BEQ   moved49
-	ADD   $24, R1, R16
+	ADD   $24, R0, R16
 	VLD1  (R16), V5.S[2]
 	B     moved49
 
 one48:
-	FMOVS 16(R1), F5
+	FMOVS 16(R0), F5
 
 moved49:
 	TST   $2, R3
@@ -393,7 +395,7 @@ over47:
 	BLE   end39
 	CMP   $12, R3
 	BLT   part52
-	FMOVQ 32(R1), F5
+	FMOVQ 32(R0), F5
 	FMOVQ 32(R2), F6
 	WORD  $0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
 	VFMLA V5.S4, V5.S4, V2.S4
@@ -402,15 +404,15 @@ over47:
 part52:
 	TST   $2, R3
 	BEQ   one54
-	FMOVD 32(R1), F5
+	FMOVD 32(R0), F5
 	TST   $1, R3
 	BEQ   moved55
-	ADD   $40, R1, R16
+	ADD   $40, R0, R16
 	VLD1  (R16), V5.S[2]
 	B     moved55
 
 one54:
-	FMOVS 32(R1), F5
+	FMOVS 32(R0), F5
 
 moved55:
 	TST   $2, R3
@@ -435,15 +437,15 @@ over53:
 	BLE   end39
 	TST   $2, R3
 	BEQ   one59
-	FMOVD 48(R1), F5
+	FMOVD 48(R0), F5
 	TST   $1, R3
 	BEQ   moved60
-	ADD   $56, R1, R16
+	ADD   $56, R0, R16
 	VLD1  (R16), V5.S[2]
 	B     moved60
 
 one59:
-	FMOVS 48(R1), F5
+	FMOVS 48(R0), F5
 
 moved60:
 	TST   $2, R3
@@ -464,22 +466,20 @@ moved62:
 
 end39:
 folded2:
-	MOVD  lane+0(FP), R4
-	FMOVQ F0, 0(R4)
-	FMOVQ F1, 16(R4)
-	FMOVQ F2, 32(R4)
-	FMOVQ F3, 48(R4)
-
-	// lane[16] = halved lanes
+	// the lanes, and lane[16], which they are halved to
+	MOVD  lane+0(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	MOVD  lane+0(FP), R1
 	VZIP2 V0.D2, V0.D2, V5.D2
 	VZIP1 V0.D2, V0.D2, V0.D2
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
-	FMOVS F0, 64(R1)
+	FMOVS F0, 64(R0)
 	RET
 
 // func mseNEONF64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
@@ -493,69 +493,71 @@ TEXT ·mseNEONF64(SB), NOSPLIT, $0-56
 	FMOVQ 80(R0), F5
 	FMOVQ 96(R0), F6
 	FMOVQ 112(R0), F7
-	MOVD  grad+16(FP), R0
-	MOVD  pred+24(FP), R1
+	MOVD  grad+16(FP), R1
+	MOVD  pred+24(FP), R0
 	MOVD  target+32(FP), R2
 	MOVD  n+40(FP), R3
 	FMOVD c+48(FP), F8
 	VDUP  V8.D[0], V8.D2
-	CMP   $0, R0
+	CMP   $0, R1
 	BEQ   without1
-	CMP   $16, R3
-	BLT   tail4
+
+	// d = pred[q] - target[q];  lane[q mod 16] = fma(d, d, lane[q mod 16]);  grad[q] = d·c
+	CMP $16, R3
+	BLT tail4
 
 block3:
-	FMOVQ 0(R1), F9
+	FMOVQ 0(R0), F9
 	FMOVQ 0(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V0.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 0(R0)
-	FMOVQ 16(R1), F9
+	FMOVQ F9, 0(R1)
+	FMOVQ 16(R0), F9
 	FMOVQ 16(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V1.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 16(R0)
-	FMOVQ 32(R1), F9
+	FMOVQ F9, 16(R1)
+	FMOVQ 32(R0), F9
 	FMOVQ 32(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V2.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 32(R0)
-	FMOVQ 48(R1), F9
+	FMOVQ F9, 32(R1)
+	FMOVQ 48(R0), F9
 	FMOVQ 48(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V3.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 48(R0)
-	FMOVQ 64(R1), F9
+	FMOVQ F9, 48(R1)
+	FMOVQ 64(R0), F9
 	FMOVQ 64(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V4.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 64(R0)
-	FMOVQ 80(R1), F9
+	FMOVQ F9, 64(R1)
+	FMOVQ 80(R0), F9
 	FMOVQ 80(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V5.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 80(R0)
-	FMOVQ 96(R1), F9
+	FMOVQ F9, 80(R1)
+	FMOVQ 96(R0), F9
 	FMOVQ 96(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V6.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 96(R0)
-	FMOVQ 112(R1), F9
+	FMOVQ F9, 96(R1)
+	FMOVQ 112(R0), F9
 	FMOVQ 112(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V7.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 112(R0)
-	ADD   $128, R1
-	ADD   $128, R2
+	FMOVQ F9, 112(R1)
 	ADD   $128, R0
+	ADD   $128, R2
+	ADD   $128, R1
 	SUB   $16, R3
 	CMP   $16, R3
 	BGE   block3
@@ -565,21 +567,21 @@ tail4:
 	BLE   end5
 	CMP   $2, R3
 	BLT   part6
-	FMOVQ 0(R1), F9
+	FMOVQ 0(R0), F9
 	FMOVQ 0(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V0.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 0(R0)
+	FMOVQ F9, 0(R1)
 	B     over7
 
 part6:
-	FMOVD 0(R1), F9
+	FMOVD 0(R0), F9
 	FMOVD 0(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V0.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVD F9, 0(R0)
+	FMOVD F9, 0(R1)
 	B     end5
 
 over7:
@@ -587,21 +589,21 @@ over7:
 	BLE   end5
 	CMP   $4, R3
 	BLT   part8
-	FMOVQ 16(R1), F9
+	FMOVQ 16(R0), F9
 	FMOVQ 16(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V1.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 16(R0)
+	FMOVQ F9, 16(R1)
 	B     over9
 
 part8:
-	FMOVD 16(R1), F9
+	FMOVD 16(R0), F9
 	FMOVD 16(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V1.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVD F9, 16(R0)
+	FMOVD F9, 16(R1)
 	B     end5
 
 over9:
@@ -609,21 +611,21 @@ over9:
 	BLE   end5
 	CMP   $6, R3
 	BLT   part10
-	FMOVQ 32(R1), F9
+	FMOVQ 32(R0), F9
 	FMOVQ 32(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V2.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 32(R0)
+	FMOVQ F9, 32(R1)
 	B     over11
 
 part10:
-	FMOVD 32(R1), F9
+	FMOVD 32(R0), F9
 	FMOVD 32(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V2.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVD F9, 32(R0)
+	FMOVD F9, 32(R1)
 	B     end5
 
 over11:
@@ -631,21 +633,21 @@ over11:
 	BLE   end5
 	CMP   $8, R3
 	BLT   part12
-	FMOVQ 48(R1), F9
+	FMOVQ 48(R0), F9
 	FMOVQ 48(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V3.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 48(R0)
+	FMOVQ F9, 48(R1)
 	B     over13
 
 part12:
-	FMOVD 48(R1), F9
+	FMOVD 48(R0), F9
 	FMOVD 48(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V3.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVD F9, 48(R0)
+	FMOVD F9, 48(R1)
 	B     end5
 
 over13:
@@ -653,21 +655,21 @@ over13:
 	BLE   end5
 	CMP   $10, R3
 	BLT   part14
-	FMOVQ 64(R1), F9
+	FMOVQ 64(R0), F9
 	FMOVQ 64(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V4.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 64(R0)
+	FMOVQ F9, 64(R1)
 	B     over15
 
 part14:
-	FMOVD 64(R1), F9
+	FMOVD 64(R0), F9
 	FMOVD 64(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V4.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVD F9, 64(R0)
+	FMOVD F9, 64(R1)
 	B     end5
 
 over15:
@@ -675,21 +677,21 @@ over15:
 	BLE   end5
 	CMP   $12, R3
 	BLT   part16
-	FMOVQ 80(R1), F9
+	FMOVQ 80(R0), F9
 	FMOVQ 80(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V5.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 80(R0)
+	FMOVQ F9, 80(R1)
 	B     over17
 
 part16:
-	FMOVD 80(R1), F9
+	FMOVD 80(R0), F9
 	FMOVD 80(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V5.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVD F9, 80(R0)
+	FMOVD F9, 80(R1)
 	B     end5
 
 over17:
@@ -697,32 +699,32 @@ over17:
 	BLE   end5
 	CMP   $14, R3
 	BLT   part18
-	FMOVQ 96(R1), F9
+	FMOVQ 96(R0), F9
 	FMOVQ 96(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V6.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVQ F9, 96(R0)
+	FMOVQ F9, 96(R1)
 	B     over19
 
 part18:
-	FMOVD 96(R1), F9
+	FMOVD 96(R0), F9
 	FMOVD 96(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V6.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVD F9, 96(R0)
+	FMOVD F9, 96(R1)
 	B     end5
 
 over19:
 	CMP   $14, R3
 	BLE   end5
-	FMOVD 112(R1), F9
+	FMOVD 112(R0), F9
 	FMOVD 112(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V7.D2
 	WORD  $0x6e68dd29 // fmul v9.2d, v9.2d, v8.2d
-	FMOVD F9, 112(R0)
+	FMOVD F9, 112(R1)
 
 end5:
 	B folded2
@@ -733,39 +735,39 @@ without1:
 	BLT tail22
 
 block21:
-	FMOVQ 0(R1), F9
+	FMOVQ 0(R0), F9
 	FMOVQ 0(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V0.D2
-	FMOVQ 16(R1), F9
+	FMOVQ 16(R0), F9
 	FMOVQ 16(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V1.D2
-	FMOVQ 32(R1), F9
+	FMOVQ 32(R0), F9
 	FMOVQ 32(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V2.D2
-	FMOVQ 48(R1), F9
+	FMOVQ 48(R0), F9
 	FMOVQ 48(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V3.D2
-	FMOVQ 64(R1), F9
+	FMOVQ 64(R0), F9
 	FMOVQ 64(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V4.D2
-	FMOVQ 80(R1), F9
+	FMOVQ 80(R0), F9
 	FMOVQ 80(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V5.D2
-	FMOVQ 96(R1), F9
+	FMOVQ 96(R0), F9
 	FMOVQ 96(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V6.D2
-	FMOVQ 112(R1), F9
+	FMOVQ 112(R0), F9
 	FMOVQ 112(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V7.D2
-	ADD   $128, R1
+	ADD   $128, R0
 	ADD   $128, R2
 	SUB   $16, R3
 	CMP   $16, R3
@@ -776,14 +778,14 @@ tail22:
 	BLE   end23
 	CMP   $2, R3
 	BLT   part24
-	FMOVQ 0(R1), F9
+	FMOVQ 0(R0), F9
 	FMOVQ 0(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V0.D2
 	B     over25
 
 part24:
-	FMOVD 0(R1), F9
+	FMOVD 0(R0), F9
 	FMOVD 0(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V0.D2
@@ -794,14 +796,14 @@ over25:
 	BLE   end23
 	CMP   $4, R3
 	BLT   part26
-	FMOVQ 16(R1), F9
+	FMOVQ 16(R0), F9
 	FMOVQ 16(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V1.D2
 	B     over27
 
 part26:
-	FMOVD 16(R1), F9
+	FMOVD 16(R0), F9
 	FMOVD 16(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V1.D2
@@ -812,14 +814,14 @@ over27:
 	BLE   end23
 	CMP   $6, R3
 	BLT   part28
-	FMOVQ 32(R1), F9
+	FMOVQ 32(R0), F9
 	FMOVQ 32(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V2.D2
 	B     over29
 
 part28:
-	FMOVD 32(R1), F9
+	FMOVD 32(R0), F9
 	FMOVD 32(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V2.D2
@@ -830,14 +832,14 @@ over29:
 	BLE   end23
 	CMP   $8, R3
 	BLT   part30
-	FMOVQ 48(R1), F9
+	FMOVQ 48(R0), F9
 	FMOVQ 48(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V3.D2
 	B     over31
 
 part30:
-	FMOVD 48(R1), F9
+	FMOVD 48(R0), F9
 	FMOVD 48(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V3.D2
@@ -848,14 +850,14 @@ over31:
 	BLE   end23
 	CMP   $10, R3
 	BLT   part32
-	FMOVQ 64(R1), F9
+	FMOVQ 64(R0), F9
 	FMOVQ 64(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V4.D2
 	B     over33
 
 part32:
-	FMOVD 64(R1), F9
+	FMOVD 64(R0), F9
 	FMOVD 64(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V4.D2
@@ -866,14 +868,14 @@ over33:
 	BLE   end23
 	CMP   $12, R3
 	BLT   part34
-	FMOVQ 80(R1), F9
+	FMOVQ 80(R0), F9
 	FMOVQ 80(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V5.D2
 	B     over35
 
 part34:
-	FMOVD 80(R1), F9
+	FMOVD 80(R0), F9
 	FMOVD 80(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V5.D2
@@ -884,14 +886,14 @@ over35:
 	BLE   end23
 	CMP   $14, R3
 	BLT   part36
-	FMOVQ 96(R1), F9
+	FMOVQ 96(R0), F9
 	FMOVQ 96(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V6.D2
 	B     over37
 
 part36:
-	FMOVD 96(R1), F9
+	FMOVD 96(R0), F9
 	FMOVD 96(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V6.D2
@@ -900,24 +902,23 @@ part36:
 over37:
 	CMP   $14, R3
 	BLE   end23
-	FMOVD 112(R1), F9
+	FMOVD 112(R0), F9
 	FMOVD 112(R2), F10
 	WORD  $0x4eead529 // fsub v9.2d, v9.2d, v10.2d
 	VFMLA V9.D2, V9.D2, V7.D2
 
 end23:
 folded2:
-	MOVD  lane+0(FP), R4
-	FMOVQ F0, 0(R4)
-	FMOVQ F1, 16(R4)
-	FMOVQ F2, 32(R4)
-	FMOVQ F3, 48(R4)
-	FMOVQ F4, 64(R4)
-	FMOVQ F5, 80(R4)
-	FMOVQ F6, 96(R4)
-	FMOVQ F7, 112(R4)
-
-	// lane[16] = halved lanes
+	// the lanes, and lane[16], which they are halved to
+	MOVD  lane+0(FP), R0
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 48(R0)
+	FMOVQ F4, 64(R0)
+	FMOVQ F5, 80(R0)
+	FMOVQ F6, 96(R0)
+	FMOVQ F7, 112(R0)
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -925,7 +926,6 @@ folded2:
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	MOVD  lane+0(FP), R1
 	WORD  $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
-	FMOVD F0, 128(R1)
+	FMOVD F0, 128(R0)
 	RET

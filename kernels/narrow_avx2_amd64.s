@@ -9211,7 +9211,6 @@ tail4:
 part8:
 	MOVQ        DX, CX
 	ADDQ        $0x00, CX
-	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VXORPS      X13, X13, X13
 	VXORPS      X14, X14, X14
@@ -9264,7 +9263,6 @@ over10:
 	JLE         end5
 	MOVQ        DX, CX
 	SUBQ        $0x08, CX
-	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VXORPS      X13, X13, X13
 	VXORPS      X14, X14, X14
@@ -9485,7 +9483,6 @@ tail3:
 part9:
 	MOVQ        DX, CX
 	ADDQ        $0x00, CX
-	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VMOVUPD     (AX), X11
 	CMPQ        CX, $0x01
@@ -9526,7 +9523,6 @@ over11:
 part13:
 	MOVQ        DX, CX
 	SUBQ        $0x04, CX
-	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VMOVUPD     (AX), X11
 	CMPQ        CX, $0x01
@@ -9567,7 +9563,6 @@ over15:
 part17:
 	MOVQ        DX, CX
 	SUBQ        $0x08, CX
-	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VMOVUPD     (AX), X11
 	CMPQ        CX, $0x01
@@ -9593,7 +9588,6 @@ over19:
 	JLE         end4
 	MOVQ        DX, CX
 	SUBQ        $0x0c, CX
-	VXORPS      X11, X11, X11
 	VXORPS      X12, X12, X12
 	VMOVUPD     (AX), X11
 	CMPQ        CX, $0x01

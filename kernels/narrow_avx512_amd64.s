@@ -17275,7 +17275,6 @@ tail7:
 	JLE          end8
 	MOVQ         DX, CX
 	ADDQ         $0x00, CX
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
@@ -17613,7 +17612,6 @@ tail21:
 	JLE          end22
 	MOVQ         DX, CX
 	ADDQ         $0x00, CX
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
@@ -18042,7 +18040,6 @@ tail7:
 part13:
 	MOVQ         DX, CX
 	ADDQ         $0x00, CX
-	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VMOVUPD      (AX), X26
 	CMPQ         CX, $0x01
@@ -18070,7 +18067,6 @@ part13:
 loaded17:
 	VUNPCKHPD    Z27, Z26, Z25
 	VUNPCKLPD    Z27, Z26, Z26
-	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
 	VMOVSD       16(AX), X28
 	CMPQ         CX, $0x01
@@ -18127,7 +18123,6 @@ over16:
 	JLE          end8
 	MOVQ         DX, CX
 	SUBQ         $0x08, CX
-	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VMOVUPD      (AX), X26
 	CMPQ         CX, $0x01
@@ -18155,7 +18150,6 @@ over16:
 loaded20:
 	VUNPCKHPD    Z27, Z26, Z25
 	VUNPCKLPD    Z27, Z26, Z26
-	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
 	VMOVSD       16(AX), X28
 	CMPQ         CX, $0x01
@@ -18488,7 +18482,6 @@ tail32:
 part36:
 	MOVQ         DX, CX
 	ADDQ         $0x00, CX
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      (AX), X18
 	CMPQ         CX, $0x01
@@ -18535,7 +18528,6 @@ over38:
 	JLE          end33
 	MOVQ         DX, CX
 	SUBQ         $0x08, CX
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      (AX), X18
 	CMPQ         CX, $0x01
@@ -23429,7 +23421,6 @@ parted6:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -23489,7 +23480,6 @@ loaded7:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -23549,7 +23539,6 @@ loaded8:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -23609,7 +23598,6 @@ loaded9:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -23692,7 +23680,6 @@ loaded10:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
@@ -23752,7 +23739,6 @@ loaded13:
 	VUNPCKLPD    Z17, Z14, Z14
 	VUNPCKHPD    Z15, Z10, Z17
 	VUNPCKLPD    Z15, Z10, Z10
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
@@ -23812,7 +23798,6 @@ loaded14:
 	VUNPCKLPD    Z21, Z19, Z19
 	VUNPCKHPD    Z20, Z15, Z21
 	VUNPCKLPD    Z20, Z15, Z15
-	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
 	VXORPS       X26, X26, X26
@@ -23872,7 +23857,6 @@ loaded15:
 	VUNPCKLPD    Z25, Z23, Z23
 	VUNPCKHPD    Z24, Z20, Z25
 	VUNPCKLPD    Z24, Z20, Z20
-	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
 	VXORPS       X30, X30, X30
@@ -24413,7 +24397,6 @@ parted32:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -24473,7 +24456,6 @@ loaded33:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -24533,7 +24515,6 @@ loaded34:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -24593,7 +24574,6 @@ loaded35:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -24676,7 +24656,6 @@ loaded36:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
@@ -24736,7 +24715,6 @@ loaded39:
 	VUNPCKLPD    Z16, Z14, Z14
 	VUNPCKHPD    Z15, Z10, Z16
 	VUNPCKLPD    Z15, Z10, Z10
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
@@ -24796,7 +24774,6 @@ loaded40:
 	VUNPCKLPD    Z20, Z18, Z18
 	VUNPCKHPD    Z19, Z15, Z20
 	VUNPCKLPD    Z19, Z15, Z15
-	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
@@ -24856,7 +24833,6 @@ loaded41:
 	VUNPCKLPD    Z24, Z22, Z22
 	VUNPCKHPD    Z23, Z19, Z24
 	VUNPCKLPD    Z23, Z19, Z19
-	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
@@ -25394,7 +25370,6 @@ parted59:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -25454,7 +25429,6 @@ loaded60:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -25514,7 +25488,6 @@ loaded61:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -25585,7 +25558,6 @@ loaded62:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -25645,7 +25617,6 @@ loaded65:
 	VUNPCKLPD    Z15, Z13, Z13
 	VUNPCKHPD    Z14, Z10, Z15
 	VUNPCKLPD    Z14, Z10, Z10
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
@@ -25705,7 +25676,6 @@ loaded66:
 	VUNPCKLPD    Z19, Z17, Z17
 	VUNPCKHPD    Z18, Z14, Z19
 	VUNPCKLPD    Z18, Z14, Z14
-	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
@@ -26154,7 +26124,6 @@ parted82:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -26214,7 +26183,6 @@ loaded83:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -26274,7 +26242,6 @@ loaded84:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -26373,7 +26340,6 @@ loaded85:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X11, X11, X11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
@@ -26433,7 +26399,6 @@ loaded88:
 	VUNPCKLPD    Z14, Z11, Z11
 	VUNPCKHPD    Z13, Z10, Z14
 	VUNPCKLPD    Z13, Z10, Z10
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
@@ -26493,7 +26458,6 @@ loaded89:
 	VUNPCKLPD    Z18, Z16, Z16
 	VUNPCKHPD    Z17, Z13, Z18
 	VUNPCKLPD    Z17, Z13, Z13
-	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
@@ -26985,7 +26949,6 @@ parted107:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -27045,7 +27008,6 @@ loaded108:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -27105,7 +27067,6 @@ loaded109:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -27188,7 +27149,6 @@ loaded110:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
@@ -27248,7 +27208,6 @@ loaded113:
 	VUNPCKLPD    Z13, Z10, Z10
 	VUNPCKHPD    Z11, Z6, Z13
 	VUNPCKLPD    Z11, Z6, Z6
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
@@ -27308,7 +27267,6 @@ loaded114:
 	VUNPCKLPD    Z17, Z15, Z15
 	VUNPCKHPD    Z16, Z11, Z17
 	VUNPCKLPD    Z16, Z11, Z11
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
@@ -27757,7 +27715,6 @@ parted130:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -27817,7 +27774,6 @@ loaded131:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -27877,7 +27833,6 @@ loaded132:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -27960,7 +27915,6 @@ loaded133:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
@@ -28020,7 +27974,6 @@ loaded136:
 	VUNPCKLPD    Z12, Z10, Z10
 	VUNPCKHPD    Z11, Z6, Z12
 	VUNPCKLPD    Z11, Z6, Z6
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
@@ -28080,7 +28033,6 @@ loaded137:
 	VUNPCKLPD    Z16, Z14, Z14
 	VUNPCKHPD    Z15, Z11, Z16
 	VUNPCKLPD    Z15, Z11, Z11
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
@@ -28523,7 +28475,6 @@ parted153:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -28583,7 +28534,6 @@ loaded154:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -28654,7 +28604,6 @@ loaded155:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -28714,7 +28663,6 @@ loaded158:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -29078,7 +29026,6 @@ parted176:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -29138,7 +29085,6 @@ loaded177:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -29237,7 +29183,6 @@ loaded178:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X7, X7, X7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
@@ -29297,7 +29242,6 @@ loaded181:
 	VUNPCKLPD    Z10, Z7, Z7
 	VUNPCKHPD    Z9, Z6, Z10
 	VUNPCKLPD    Z9, Z6, Z6
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
@@ -29692,7 +29636,6 @@ parted196:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -29752,7 +29695,6 @@ loaded197:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -29835,7 +29777,6 @@ loaded198:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
@@ -29895,7 +29836,6 @@ loaded201:
 	VUNPCKLPD    Z9, Z6, Z6
 	VUNPCKHPD    Z7, Z2, Z9
 	VUNPCKLPD    Z7, Z2, Z2
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
@@ -30252,7 +30192,6 @@ parted216:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -30312,7 +30251,6 @@ loaded217:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -30395,7 +30333,6 @@ loaded218:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
@@ -30455,7 +30392,6 @@ loaded221:
 	VUNPCKLPD    Z8, Z6, Z6
 	VUNPCKHPD    Z7, Z2, Z8
 	VUNPCKLPD    Z7, Z2, Z2
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
@@ -30811,7 +30747,6 @@ parted238:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -30882,7 +30817,6 @@ loaded239:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -31147,7 +31081,6 @@ parted255:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -31246,7 +31179,6 @@ loaded256:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X3, X3, X3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
@@ -31549,7 +31481,6 @@ parted272:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -31632,7 +31563,6 @@ loaded273:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
@@ -31909,7 +31839,6 @@ parted6:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -31937,7 +31866,6 @@ parted6:
 loaded7:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -31965,7 +31893,6 @@ loaded7:
 loaded8:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -31993,7 +31920,6 @@ loaded8:
 loaded9:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -32021,7 +31947,6 @@ loaded9:
 loaded10:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -32049,7 +31974,6 @@ loaded10:
 loaded11:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
@@ -32077,7 +32001,6 @@ loaded11:
 loaded12:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      96(BX), X13
 	CMPQ         AX, $0x01
@@ -32115,7 +32038,6 @@ loaded13:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      (BX), X15
 	CMPQ         AX, $0x01
@@ -32143,7 +32065,6 @@ loaded13:
 loaded16:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      16(BX), X17
 	CMPQ         AX, $0x01
@@ -32171,7 +32092,6 @@ loaded16:
 loaded17:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      32(BX), X19
 	CMPQ         AX, $0x01
@@ -32199,7 +32119,6 @@ loaded17:
 loaded18:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
-	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VMOVUPD      48(BX), X21
 	CMPQ         AX, $0x01
@@ -32227,7 +32146,6 @@ loaded18:
 loaded19:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
-	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VMOVUPD      64(BX), X23
 	CMPQ         AX, $0x01
@@ -32255,7 +32173,6 @@ loaded19:
 loaded20:
 	VUNPCKHPD    Z24, Z23, Z22
 	VUNPCKLPD    Z24, Z23, Z23
-	VXORPS       X25, X25, X25
 	VXORPS       X26, X26, X26
 	VMOVUPD      80(BX), X25
 	CMPQ         AX, $0x01
@@ -32283,7 +32200,6 @@ loaded20:
 loaded21:
 	VUNPCKHPD    Z26, Z25, Z24
 	VUNPCKLPD    Z26, Z25, Z25
-	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VMOVUPD      96(BX), X27
 	CMPQ         AX, $0x01
@@ -32730,7 +32646,6 @@ parted41:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -32758,7 +32673,6 @@ parted41:
 loaded42:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -32786,7 +32700,6 @@ loaded42:
 loaded43:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -32814,7 +32727,6 @@ loaded43:
 loaded44:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -32842,7 +32754,6 @@ loaded44:
 loaded45:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -32870,7 +32781,6 @@ loaded45:
 loaded46:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
@@ -32898,7 +32808,6 @@ loaded46:
 loaded47:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVSD       96(BX), X13
 	CMPQ         AX, $0x01
@@ -32942,7 +32851,6 @@ loaded48:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      (BX), X14
 	CMPQ         AX, $0x01
@@ -32970,7 +32878,6 @@ loaded48:
 loaded51:
 	VUNPCKHPD    Z15, Z14, Z12
 	VUNPCKLPD    Z15, Z14, Z14
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      16(BX), X16
 	CMPQ         AX, $0x01
@@ -32998,7 +32905,6 @@ loaded51:
 loaded52:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      32(BX), X18
 	CMPQ         AX, $0x01
@@ -33026,7 +32932,6 @@ loaded52:
 loaded53:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
-	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VMOVUPD      48(BX), X20
 	CMPQ         AX, $0x01
@@ -33054,7 +32959,6 @@ loaded53:
 loaded54:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
-	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VMOVUPD      64(BX), X22
 	CMPQ         AX, $0x01
@@ -33082,7 +32986,6 @@ loaded54:
 loaded55:
 	VUNPCKHPD    Z23, Z22, Z21
 	VUNPCKLPD    Z23, Z22, Z22
-	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
 	VMOVUPD      80(BX), X24
 	CMPQ         AX, $0x01
@@ -33110,7 +33013,6 @@ loaded55:
 loaded56:
 	VUNPCKHPD    Z25, Z24, Z23
 	VUNPCKLPD    Z25, Z24, Z24
-	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VMOVSD       96(BX), X26
 	CMPQ         AX, $0x01
@@ -33560,7 +33462,6 @@ parted77:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -33588,7 +33489,6 @@ parted77:
 loaded78:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -33616,7 +33516,6 @@ loaded78:
 loaded79:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -33644,7 +33543,6 @@ loaded79:
 loaded80:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -33672,7 +33570,6 @@ loaded80:
 loaded81:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -33700,7 +33597,6 @@ loaded81:
 loaded82:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
@@ -33738,7 +33634,6 @@ loaded83:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      (BX), X13
 	CMPQ         AX, $0x01
@@ -33766,7 +33661,6 @@ loaded83:
 loaded86:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      16(BX), X15
 	CMPQ         AX, $0x01
@@ -33794,7 +33688,6 @@ loaded86:
 loaded87:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      32(BX), X17
 	CMPQ         AX, $0x01
@@ -33822,7 +33715,6 @@ loaded87:
 loaded88:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      48(BX), X19
 	CMPQ         AX, $0x01
@@ -33850,7 +33742,6 @@ loaded88:
 loaded89:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
-	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VMOVUPD      64(BX), X21
 	CMPQ         AX, $0x01
@@ -33878,7 +33769,6 @@ loaded89:
 loaded90:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
-	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VMOVUPD      80(BX), X23
 	CMPQ         AX, $0x01
@@ -34281,7 +34171,6 @@ parted109:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -34309,7 +34198,6 @@ parted109:
 loaded110:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -34337,7 +34225,6 @@ loaded110:
 loaded111:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -34365,7 +34252,6 @@ loaded111:
 loaded112:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -34393,7 +34279,6 @@ loaded112:
 loaded113:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -34421,7 +34306,6 @@ loaded113:
 loaded114:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVSD       80(BX), X11
 	CMPQ         AX, $0x01
@@ -34465,7 +34349,6 @@ loaded115:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      (BX), X12
 	CMPQ         AX, $0x01
@@ -34493,7 +34376,6 @@ loaded115:
 loaded118:
 	VUNPCKHPD    Z13, Z12, Z10
 	VUNPCKLPD    Z13, Z12, Z12
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      16(BX), X14
 	CMPQ         AX, $0x01
@@ -34521,7 +34403,6 @@ loaded118:
 loaded119:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      32(BX), X16
 	CMPQ         AX, $0x01
@@ -34549,7 +34430,6 @@ loaded119:
 loaded120:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      48(BX), X18
 	CMPQ         AX, $0x01
@@ -34577,7 +34457,6 @@ loaded120:
 loaded121:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
-	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VMOVUPD      64(BX), X20
 	CMPQ         AX, $0x01
@@ -34605,7 +34484,6 @@ loaded121:
 loaded122:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
-	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VMOVSD       80(BX), X22
 	CMPQ         AX, $0x01
@@ -35013,7 +34891,6 @@ parted143:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -35041,7 +34918,6 @@ parted143:
 loaded144:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -35069,7 +34945,6 @@ loaded144:
 loaded145:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -35097,7 +34972,6 @@ loaded145:
 loaded146:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -35125,7 +34999,6 @@ loaded146:
 loaded147:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -35163,7 +35036,6 @@ loaded148:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      (BX), X11
 	CMPQ         AX, $0x01
@@ -35191,7 +35063,6 @@ loaded148:
 loaded151:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      16(BX), X13
 	CMPQ         AX, $0x01
@@ -35219,7 +35090,6 @@ loaded151:
 loaded152:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      32(BX), X15
 	CMPQ         AX, $0x01
@@ -35247,7 +35117,6 @@ loaded152:
 loaded153:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      48(BX), X17
 	CMPQ         AX, $0x01
@@ -35275,7 +35144,6 @@ loaded153:
 loaded154:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      64(BX), X19
 	CMPQ         AX, $0x01
@@ -35634,7 +35502,6 @@ parted172:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -35662,7 +35529,6 @@ parted172:
 loaded173:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -35690,7 +35556,6 @@ loaded173:
 loaded174:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -35718,7 +35583,6 @@ loaded174:
 loaded175:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -35746,7 +35610,6 @@ loaded175:
 loaded176:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVSD       64(BX), X9
 	CMPQ         AX, $0x01
@@ -35790,7 +35653,6 @@ loaded177:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VMOVUPD      (BX), X10
 	CMPQ         AX, $0x01
@@ -35818,7 +35680,6 @@ loaded177:
 loaded180:
 	VUNPCKHPD    Z11, Z10, Z8
 	VUNPCKLPD    Z11, Z10, Z10
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      16(BX), X12
 	CMPQ         AX, $0x01
@@ -35846,7 +35707,6 @@ loaded180:
 loaded181:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      32(BX), X14
 	CMPQ         AX, $0x01
@@ -35874,7 +35734,6 @@ loaded181:
 loaded182:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      48(BX), X16
 	CMPQ         AX, $0x01
@@ -35902,7 +35761,6 @@ loaded182:
 loaded183:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVSD       64(BX), X18
 	CMPQ         AX, $0x01
@@ -36261,7 +36119,6 @@ parted201:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -36289,7 +36146,6 @@ parted201:
 loaded202:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -36317,7 +36173,6 @@ loaded202:
 loaded203:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -36345,7 +36200,6 @@ loaded203:
 loaded204:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -36383,7 +36237,6 @@ loaded205:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      (BX), X9
 	CMPQ         AX, $0x01
@@ -36411,7 +36264,6 @@ loaded205:
 loaded208:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      16(BX), X11
 	CMPQ         AX, $0x01
@@ -36439,7 +36291,6 @@ loaded208:
 loaded209:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      32(BX), X13
 	CMPQ         AX, $0x01
@@ -36467,7 +36318,6 @@ loaded209:
 loaded210:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      48(BX), X15
 	CMPQ         AX, $0x01
@@ -36789,7 +36639,6 @@ parted230:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -36817,7 +36666,6 @@ parted230:
 loaded231:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -36845,7 +36693,6 @@ loaded231:
 loaded232:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -36873,7 +36720,6 @@ loaded232:
 loaded233:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVSD       48(BX), X7
 	CMPQ         AX, $0x01
@@ -36917,7 +36763,6 @@ loaded234:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
 	VMOVUPD      (BX), X8
 	CMPQ         AX, $0x01
@@ -36945,7 +36790,6 @@ loaded234:
 loaded237:
 	VUNPCKHPD    Z9, Z8, Z6
 	VUNPCKLPD    Z9, Z8, Z8
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VMOVUPD      16(BX), X10
 	CMPQ         AX, $0x01
@@ -36973,7 +36817,6 @@ loaded237:
 loaded238:
 	VUNPCKHPD    Z11, Z10, Z9
 	VUNPCKLPD    Z11, Z10, Z10
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      32(BX), X12
 	CMPQ         AX, $0x01
@@ -37001,7 +36844,6 @@ loaded238:
 loaded239:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVSD       48(BX), X14
 	CMPQ         AX, $0x01
@@ -37316,7 +37158,6 @@ parted256:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -37344,7 +37185,6 @@ parted256:
 loaded257:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -37372,7 +37212,6 @@ loaded257:
 loaded258:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -37410,7 +37249,6 @@ loaded259:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      (BX), X7
 	CMPQ         AX, $0x01
@@ -37438,7 +37276,6 @@ loaded259:
 loaded262:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      16(BX), X9
 	CMPQ         AX, $0x01
@@ -37466,7 +37303,6 @@ loaded262:
 loaded263:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      32(BX), X11
 	CMPQ         AX, $0x01
@@ -37737,7 +37573,6 @@ parted279:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -37765,7 +37600,6 @@ parted279:
 loaded280:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -37793,7 +37627,6 @@ loaded280:
 loaded281:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVSD       32(BX), X5
 	CMPQ         AX, $0x01
@@ -37837,7 +37670,6 @@ loaded282:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VMOVUPD      (BX), X6
 	CMPQ         AX, $0x01
@@ -37865,7 +37697,6 @@ loaded282:
 loaded285:
 	VUNPCKHPD    Z7, Z6, Z4
 	VUNPCKLPD    Z7, Z6, Z6
-	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
 	VMOVUPD      16(BX), X8
 	CMPQ         AX, $0x01
@@ -37893,7 +37724,6 @@ loaded285:
 loaded286:
 	VUNPCKHPD    Z9, Z8, Z7
 	VUNPCKLPD    Z9, Z8, Z8
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VMOVSD       32(BX), X10
 	CMPQ         AX, $0x01
@@ -38169,7 +37999,6 @@ parted304:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -38197,7 +38026,6 @@ parted304:
 loaded305:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -38235,7 +38063,6 @@ loaded306:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      (BX), X5
 	CMPQ         AX, $0x01
@@ -38263,7 +38090,6 @@ loaded306:
 loaded309:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      16(BX), X7
 	CMPQ         AX, $0x01
@@ -38490,7 +38316,6 @@ parted324:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -38518,7 +38343,6 @@ parted324:
 loaded325:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVSD       16(BX), X3
 	CMPQ         AX, $0x01
@@ -38562,7 +38386,6 @@ loaded326:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X4, X4, X4
 	VXORPS       X5, X5, X5
 	VMOVUPD      (BX), X4
 	CMPQ         AX, $0x01
@@ -38590,7 +38413,6 @@ loaded326:
 loaded329:
 	VUNPCKHPD    Z5, Z4, Z2
 	VUNPCKLPD    Z5, Z4, Z4
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VMOVSD       16(BX), X6
 	CMPQ         AX, $0x01
@@ -38817,7 +38639,6 @@ parted344:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -38855,7 +38676,6 @@ loaded345:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      (BX), X3
 	CMPQ         AX, $0x01

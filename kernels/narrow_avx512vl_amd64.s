@@ -36,7 +36,6 @@ parted6:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -72,7 +71,6 @@ loaded7:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -108,7 +106,6 @@ loaded8:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -144,7 +141,6 @@ loaded9:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -194,7 +190,6 @@ loaded10:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
@@ -230,7 +225,6 @@ loaded13:
 	VUNPCKLPD    Y17, Y14, Y14
 	VUNPCKHPD    Y15, Y10, Y17
 	VUNPCKLPD    Y15, Y10, Y10
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
@@ -266,7 +260,6 @@ loaded14:
 	VUNPCKLPD    Y21, Y19, Y19
 	VUNPCKHPD    Y20, Y15, Y21
 	VUNPCKLPD    Y20, Y15, Y15
-	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
 	VXORPS       X26, X26, X26
@@ -302,7 +295,6 @@ loaded15:
 	VUNPCKLPD    Y25, Y23, Y23
 	VUNPCKHPD    Y24, Y20, Y25
 	VUNPCKLPD    Y24, Y20, Y20
-	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
 	VXORPS       X30, X30, X30
@@ -681,7 +673,6 @@ parted32:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -717,7 +708,6 @@ loaded33:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -753,7 +743,6 @@ loaded34:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -789,7 +778,6 @@ loaded35:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -839,7 +827,6 @@ loaded36:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
@@ -875,7 +862,6 @@ loaded39:
 	VUNPCKLPD    Y16, Y14, Y14
 	VUNPCKHPD    Y15, Y10, Y16
 	VUNPCKLPD    Y15, Y10, Y10
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
@@ -911,7 +897,6 @@ loaded40:
 	VUNPCKLPD    Y20, Y18, Y18
 	VUNPCKHPD    Y19, Y15, Y20
 	VUNPCKLPD    Y19, Y15, Y15
-	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
@@ -947,7 +932,6 @@ loaded41:
 	VUNPCKLPD    Y24, Y22, Y22
 	VUNPCKHPD    Y23, Y19, Y24
 	VUNPCKLPD    Y23, Y19, Y19
-	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
@@ -1323,7 +1307,6 @@ parted59:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -1359,7 +1342,6 @@ loaded60:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -1395,7 +1377,6 @@ loaded61:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -1441,7 +1422,6 @@ loaded62:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -1477,7 +1457,6 @@ loaded65:
 	VUNPCKLPD    Y15, Y13, Y13
 	VUNPCKHPD    Y14, Y10, Y15
 	VUNPCKLPD    Y14, Y10, Y10
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
@@ -1513,7 +1492,6 @@ loaded66:
 	VUNPCKLPD    Y19, Y17, Y17
 	VUNPCKHPD    Y18, Y14, Y19
 	VUNPCKLPD    Y18, Y14, Y14
-	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
@@ -1840,7 +1818,6 @@ parted82:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -1876,7 +1853,6 @@ loaded83:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -1912,7 +1888,6 @@ loaded84:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -1970,7 +1945,6 @@ loaded85:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X11, X11, X11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
@@ -2006,7 +1980,6 @@ loaded88:
 	VUNPCKLPD    Y14, Y11, Y11
 	VUNPCKHPD    Y13, Y10, Y14
 	VUNPCKLPD    Y13, Y10, Y10
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
@@ -2042,7 +2015,6 @@ loaded89:
 	VUNPCKLPD    Y18, Y16, Y16
 	VUNPCKHPD    Y17, Y13, Y18
 	VUNPCKLPD    Y17, Y13, Y13
-	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
@@ -2388,7 +2360,6 @@ parted107:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -2424,7 +2395,6 @@ loaded108:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -2460,7 +2430,6 @@ loaded109:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -2510,7 +2479,6 @@ loaded110:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
@@ -2546,7 +2514,6 @@ loaded113:
 	VUNPCKLPD    Y13, Y10, Y10
 	VUNPCKHPD    Y11, Y6, Y13
 	VUNPCKLPD    Y11, Y6, Y6
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
@@ -2582,7 +2549,6 @@ loaded114:
 	VUNPCKLPD    Y17, Y15, Y15
 	VUNPCKHPD    Y16, Y11, Y17
 	VUNPCKLPD    Y16, Y11, Y11
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
@@ -2901,7 +2867,6 @@ parted130:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -2937,7 +2902,6 @@ loaded131:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -2973,7 +2937,6 @@ loaded132:
 	VUNPCKLPD    Y7, Y5, Y5
 	VUNPCKHPD    Y6, Y2, Y7
 	VUNPCKLPD    Y6, Y2, Y2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -3023,7 +2986,6 @@ loaded133:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
@@ -3059,7 +3021,6 @@ loaded136:
 	VUNPCKLPD    Y12, Y10, Y10
 	VUNPCKHPD    Y11, Y6, Y12
 	VUNPCKLPD    Y11, Y6, Y6
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
@@ -3095,7 +3056,6 @@ loaded137:
 	VUNPCKLPD    Y16, Y14, Y14
 	VUNPCKHPD    Y15, Y11, Y16
 	VUNPCKLPD    Y15, Y11, Y11
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
@@ -3408,7 +3368,6 @@ parted153:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -3444,7 +3403,6 @@ loaded154:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -3490,7 +3448,6 @@ loaded155:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -3526,7 +3483,6 @@ loaded158:
 	VUNPCKLPD    Y11, Y9, Y9
 	VUNPCKHPD    Y10, Y6, Y11
 	VUNPCKLPD    Y10, Y6, Y6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -3800,7 +3756,6 @@ parted176:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -3836,7 +3791,6 @@ loaded177:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -3894,7 +3848,6 @@ loaded178:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X7, X7, X7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
@@ -3930,7 +3883,6 @@ loaded181:
 	VUNPCKLPD    Y10, Y7, Y7
 	VUNPCKHPD    Y9, Y6, Y10
 	VUNPCKLPD    Y9, Y6, Y6
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
@@ -4211,7 +4163,6 @@ parted196:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -4247,7 +4198,6 @@ loaded197:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -4297,7 +4247,6 @@ loaded198:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
@@ -4333,7 +4282,6 @@ loaded201:
 	VUNPCKLPD    Y9, Y6, Y6
 	VUNPCKHPD    Y7, Y2, Y9
 	VUNPCKLPD    Y7, Y2, Y2
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
@@ -4592,7 +4540,6 @@ parted216:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -4628,7 +4575,6 @@ loaded217:
 	VUNPCKLPD    Y3, Y1, Y1
 	VUNPCKHPD    Y2, Y0, Y3
 	VUNPCKLPD    Y2, Y0, Y0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -4678,7 +4624,6 @@ loaded218:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
@@ -4714,7 +4659,6 @@ loaded221:
 	VUNPCKLPD    Y8, Y6, Y6
 	VUNPCKHPD    Y7, Y2, Y8
 	VUNPCKLPD    Y7, Y2, Y2
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
@@ -4972,7 +4916,6 @@ parted238:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -5018,7 +4961,6 @@ loaded239:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -5225,7 +5167,6 @@ parted255:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -5283,7 +5224,6 @@ loaded256:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X3, X3, X3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
@@ -5504,7 +5444,6 @@ parted272:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -5554,7 +5493,6 @@ loaded273:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6

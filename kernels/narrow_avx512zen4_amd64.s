@@ -37,7 +37,6 @@ parted6:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -97,7 +96,6 @@ loaded7:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -157,7 +155,6 @@ loaded8:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -217,7 +214,6 @@ loaded9:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -300,7 +296,6 @@ loaded10:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
@@ -360,7 +355,6 @@ loaded13:
 	VUNPCKLPD    Z17, Z14, Z14
 	VUNPCKHPD    Z15, Z10, Z17
 	VUNPCKLPD    Z15, Z10, Z10
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
@@ -420,7 +414,6 @@ loaded14:
 	VUNPCKLPD    Z21, Z19, Z19
 	VUNPCKHPD    Z20, Z15, Z21
 	VUNPCKLPD    Z20, Z15, Z15
-	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
 	VXORPS       X26, X26, X26
@@ -480,7 +473,6 @@ loaded15:
 	VUNPCKLPD    Z25, Z23, Z23
 	VUNPCKHPD    Z24, Z20, Z25
 	VUNPCKLPD    Z24, Z20, Z20
-	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
 	VXORPS       X30, X30, X30
@@ -1007,7 +999,6 @@ parted32:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -1067,7 +1058,6 @@ loaded33:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -1127,7 +1117,6 @@ loaded34:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -1187,7 +1176,6 @@ loaded35:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -1270,7 +1258,6 @@ loaded36:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
@@ -1330,7 +1317,6 @@ loaded39:
 	VUNPCKLPD    Z16, Z14, Z14
 	VUNPCKHPD    Z15, Z10, Z16
 	VUNPCKLPD    Z15, Z10, Z10
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
@@ -1390,7 +1376,6 @@ loaded40:
 	VUNPCKLPD    Z20, Z18, Z18
 	VUNPCKHPD    Z19, Z15, Z20
 	VUNPCKLPD    Z19, Z15, Z15
-	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
@@ -1450,7 +1435,6 @@ loaded41:
 	VUNPCKLPD    Z24, Z22, Z22
 	VUNPCKHPD    Z23, Z19, Z24
 	VUNPCKLPD    Z23, Z19, Z19
-	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
@@ -1975,7 +1959,6 @@ parted59:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -2035,7 +2018,6 @@ loaded60:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -2095,7 +2077,6 @@ loaded61:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -2166,7 +2147,6 @@ loaded62:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -2226,7 +2206,6 @@ loaded65:
 	VUNPCKLPD    Z15, Z13, Z13
 	VUNPCKHPD    Z14, Z10, Z15
 	VUNPCKLPD    Z14, Z10, Z10
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
@@ -2286,7 +2265,6 @@ loaded66:
 	VUNPCKLPD    Z19, Z17, Z17
 	VUNPCKHPD    Z18, Z14, Z19
 	VUNPCKLPD    Z18, Z14, Z14
-	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
@@ -2723,7 +2701,6 @@ parted82:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -2783,7 +2760,6 @@ loaded83:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -2843,7 +2819,6 @@ loaded84:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -2942,7 +2917,6 @@ loaded85:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X11, X11, X11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
@@ -3002,7 +2976,6 @@ loaded88:
 	VUNPCKLPD    Z14, Z11, Z11
 	VUNPCKHPD    Z13, Z10, Z14
 	VUNPCKLPD    Z13, Z10, Z10
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
@@ -3062,7 +3035,6 @@ loaded89:
 	VUNPCKLPD    Z18, Z16, Z16
 	VUNPCKHPD    Z17, Z13, Z18
 	VUNPCKLPD    Z17, Z13, Z13
-	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
@@ -3543,7 +3515,6 @@ parted107:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -3603,7 +3574,6 @@ loaded108:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -3663,7 +3633,6 @@ loaded109:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -3746,7 +3715,6 @@ loaded110:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
@@ -3806,7 +3774,6 @@ loaded113:
 	VUNPCKLPD    Z13, Z10, Z10
 	VUNPCKHPD    Z11, Z6, Z13
 	VUNPCKLPD    Z11, Z6, Z6
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
@@ -3866,7 +3833,6 @@ loaded114:
 	VUNPCKLPD    Z17, Z15, Z15
 	VUNPCKHPD    Z16, Z11, Z17
 	VUNPCKLPD    Z16, Z11, Z11
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
@@ -4305,7 +4271,6 @@ parted130:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -4365,7 +4330,6 @@ loaded131:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -4425,7 +4389,6 @@ loaded132:
 	VUNPCKLPD    Z7, Z5, Z5
 	VUNPCKHPD    Z6, Z2, Z7
 	VUNPCKLPD    Z6, Z2, Z2
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -4508,7 +4471,6 @@ loaded133:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
@@ -4568,7 +4530,6 @@ loaded136:
 	VUNPCKLPD    Z12, Z10, Z10
 	VUNPCKHPD    Z11, Z6, Z12
 	VUNPCKLPD    Z11, Z6, Z6
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
@@ -4628,7 +4589,6 @@ loaded137:
 	VUNPCKLPD    Z16, Z14, Z14
 	VUNPCKHPD    Z15, Z11, Z16
 	VUNPCKLPD    Z15, Z11, Z11
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
@@ -5062,7 +5022,6 @@ parted153:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -5122,7 +5081,6 @@ loaded154:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -5193,7 +5151,6 @@ loaded155:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
@@ -5253,7 +5210,6 @@ loaded158:
 	VUNPCKLPD    Z11, Z9, Z9
 	VUNPCKHPD    Z10, Z6, Z11
 	VUNPCKLPD    Z10, Z6, Z6
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
@@ -5609,7 +5565,6 @@ parted176:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -5669,7 +5624,6 @@ loaded177:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -5768,7 +5722,6 @@ loaded178:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X7, X7, X7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
@@ -5828,7 +5781,6 @@ loaded181:
 	VUNPCKLPD    Z10, Z7, Z7
 	VUNPCKHPD    Z9, Z6, Z10
 	VUNPCKLPD    Z9, Z6, Z6
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
@@ -6216,7 +6168,6 @@ parted196:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -6276,7 +6227,6 @@ loaded197:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -6359,7 +6309,6 @@ loaded198:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
@@ -6419,7 +6368,6 @@ loaded201:
 	VUNPCKLPD    Z9, Z6, Z6
 	VUNPCKHPD    Z7, Z2, Z9
 	VUNPCKLPD    Z7, Z2, Z2
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
@@ -6770,7 +6718,6 @@ parted216:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -6830,7 +6777,6 @@ loaded217:
 	VUNPCKLPD    Z3, Z1, Z1
 	VUNPCKHPD    Z2, Z0, Z3
 	VUNPCKLPD    Z2, Z0, Z0
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -6913,7 +6859,6 @@ loaded218:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
@@ -6973,7 +6918,6 @@ loaded221:
 	VUNPCKLPD    Z8, Z6, Z6
 	VUNPCKHPD    Z7, Z2, Z8
 	VUNPCKLPD    Z7, Z2, Z2
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
@@ -7324,7 +7268,6 @@ parted238:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -7395,7 +7338,6 @@ loaded239:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
@@ -7656,7 +7598,6 @@ parted255:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -7755,7 +7696,6 @@ loaded256:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X3, X3, X3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
@@ -8055,7 +7995,6 @@ parted272:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
@@ -8138,7 +8077,6 @@ loaded273:
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	LEAQ         (BX)(CX*8), R8
-	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
@@ -8413,7 +8351,6 @@ parted6:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -8441,7 +8378,6 @@ parted6:
 loaded7:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -8469,7 +8405,6 @@ loaded7:
 loaded8:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -8497,7 +8432,6 @@ loaded8:
 loaded9:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -8525,7 +8459,6 @@ loaded9:
 loaded10:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -8553,7 +8486,6 @@ loaded10:
 loaded11:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
@@ -8581,7 +8513,6 @@ loaded11:
 loaded12:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      96(BX), X13
 	CMPQ         AX, $0x01
@@ -8619,7 +8550,6 @@ loaded13:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      (BX), X15
 	CMPQ         AX, $0x01
@@ -8647,7 +8577,6 @@ loaded13:
 loaded16:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      16(BX), X17
 	CMPQ         AX, $0x01
@@ -8675,7 +8604,6 @@ loaded16:
 loaded17:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      32(BX), X19
 	CMPQ         AX, $0x01
@@ -8703,7 +8631,6 @@ loaded17:
 loaded18:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
-	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VMOVUPD      48(BX), X21
 	CMPQ         AX, $0x01
@@ -8731,7 +8658,6 @@ loaded18:
 loaded19:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
-	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VMOVUPD      64(BX), X23
 	CMPQ         AX, $0x01
@@ -8759,7 +8685,6 @@ loaded19:
 loaded20:
 	VUNPCKHPD    Z24, Z23, Z22
 	VUNPCKLPD    Z24, Z23, Z23
-	VXORPS       X25, X25, X25
 	VXORPS       X26, X26, X26
 	VMOVUPD      80(BX), X25
 	CMPQ         AX, $0x01
@@ -8787,7 +8712,6 @@ loaded20:
 loaded21:
 	VUNPCKHPD    Z26, Z25, Z24
 	VUNPCKLPD    Z26, Z25, Z25
-	VXORPS       X27, X27, X27
 	VXORPS       X28, X28, X28
 	VMOVUPD      96(BX), X27
 	CMPQ         AX, $0x01
@@ -9220,7 +9144,6 @@ parted41:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -9248,7 +9171,6 @@ parted41:
 loaded42:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -9276,7 +9198,6 @@ loaded42:
 loaded43:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -9304,7 +9225,6 @@ loaded43:
 loaded44:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -9332,7 +9252,6 @@ loaded44:
 loaded45:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -9360,7 +9279,6 @@ loaded45:
 loaded46:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
@@ -9388,7 +9306,6 @@ loaded46:
 loaded47:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVSD       96(BX), X13
 	CMPQ         AX, $0x01
@@ -9432,7 +9349,6 @@ loaded48:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      (BX), X14
 	CMPQ         AX, $0x01
@@ -9460,7 +9376,6 @@ loaded48:
 loaded51:
 	VUNPCKHPD    Z15, Z14, Z12
 	VUNPCKLPD    Z15, Z14, Z14
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      16(BX), X16
 	CMPQ         AX, $0x01
@@ -9488,7 +9403,6 @@ loaded51:
 loaded52:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      32(BX), X18
 	CMPQ         AX, $0x01
@@ -9516,7 +9430,6 @@ loaded52:
 loaded53:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
-	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VMOVUPD      48(BX), X20
 	CMPQ         AX, $0x01
@@ -9544,7 +9457,6 @@ loaded53:
 loaded54:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
-	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VMOVUPD      64(BX), X22
 	CMPQ         AX, $0x01
@@ -9572,7 +9484,6 @@ loaded54:
 loaded55:
 	VUNPCKHPD    Z23, Z22, Z21
 	VUNPCKLPD    Z23, Z22, Z22
-	VXORPS       X24, X24, X24
 	VXORPS       X25, X25, X25
 	VMOVUPD      80(BX), X24
 	CMPQ         AX, $0x01
@@ -9600,7 +9511,6 @@ loaded55:
 loaded56:
 	VUNPCKHPD    Z25, Z24, Z23
 	VUNPCKLPD    Z25, Z24, Z24
-	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VMOVSD       96(BX), X26
 	CMPQ         AX, $0x01
@@ -10037,7 +9947,6 @@ parted77:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -10065,7 +9974,6 @@ parted77:
 loaded78:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -10093,7 +10001,6 @@ loaded78:
 loaded79:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -10121,7 +10028,6 @@ loaded79:
 loaded80:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -10149,7 +10055,6 @@ loaded80:
 loaded81:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -10177,7 +10082,6 @@ loaded81:
 loaded82:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      80(BX), X11
 	CMPQ         AX, $0x01
@@ -10215,7 +10119,6 @@ loaded83:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      (BX), X13
 	CMPQ         AX, $0x01
@@ -10243,7 +10146,6 @@ loaded83:
 loaded86:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      16(BX), X15
 	CMPQ         AX, $0x01
@@ -10271,7 +10173,6 @@ loaded86:
 loaded87:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      32(BX), X17
 	CMPQ         AX, $0x01
@@ -10299,7 +10200,6 @@ loaded87:
 loaded88:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      48(BX), X19
 	CMPQ         AX, $0x01
@@ -10327,7 +10227,6 @@ loaded88:
 loaded89:
 	VUNPCKHPD    Z20, Z19, Z18
 	VUNPCKLPD    Z20, Z19, Z19
-	VXORPS       X21, X21, X21
 	VXORPS       X22, X22, X22
 	VMOVUPD      64(BX), X21
 	CMPQ         AX, $0x01
@@ -10355,7 +10254,6 @@ loaded89:
 loaded90:
 	VUNPCKHPD    Z22, Z21, Z20
 	VUNPCKLPD    Z22, Z21, Z21
-	VXORPS       X23, X23, X23
 	VXORPS       X24, X24, X24
 	VMOVUPD      80(BX), X23
 	CMPQ         AX, $0x01
@@ -10746,7 +10644,6 @@ parted109:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -10774,7 +10671,6 @@ parted109:
 loaded110:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -10802,7 +10698,6 @@ loaded110:
 loaded111:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -10830,7 +10725,6 @@ loaded111:
 loaded112:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -10858,7 +10752,6 @@ loaded112:
 loaded113:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -10886,7 +10779,6 @@ loaded113:
 loaded114:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVSD       80(BX), X11
 	CMPQ         AX, $0x01
@@ -10930,7 +10822,6 @@ loaded115:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      (BX), X12
 	CMPQ         AX, $0x01
@@ -10958,7 +10849,6 @@ loaded115:
 loaded118:
 	VUNPCKHPD    Z13, Z12, Z10
 	VUNPCKLPD    Z13, Z12, Z12
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      16(BX), X14
 	CMPQ         AX, $0x01
@@ -10986,7 +10876,6 @@ loaded118:
 loaded119:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      32(BX), X16
 	CMPQ         AX, $0x01
@@ -11014,7 +10903,6 @@ loaded119:
 loaded120:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVUPD      48(BX), X18
 	CMPQ         AX, $0x01
@@ -11042,7 +10930,6 @@ loaded120:
 loaded121:
 	VUNPCKHPD    Z19, Z18, Z17
 	VUNPCKLPD    Z19, Z18, Z18
-	VXORPS       X20, X20, X20
 	VXORPS       X21, X21, X21
 	VMOVUPD      64(BX), X20
 	CMPQ         AX, $0x01
@@ -11070,7 +10957,6 @@ loaded121:
 loaded122:
 	VUNPCKHPD    Z21, Z20, Z19
 	VUNPCKLPD    Z21, Z20, Z20
-	VXORPS       X22, X22, X22
 	VXORPS       X23, X23, X23
 	VMOVSD       80(BX), X22
 	CMPQ         AX, $0x01
@@ -11467,7 +11353,6 @@ parted143:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -11495,7 +11380,6 @@ parted143:
 loaded144:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -11523,7 +11407,6 @@ loaded144:
 loaded145:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -11551,7 +11434,6 @@ loaded145:
 loaded146:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -11579,7 +11461,6 @@ loaded146:
 loaded147:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      64(BX), X9
 	CMPQ         AX, $0x01
@@ -11617,7 +11498,6 @@ loaded148:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      (BX), X11
 	CMPQ         AX, $0x01
@@ -11645,7 +11525,6 @@ loaded148:
 loaded151:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      16(BX), X13
 	CMPQ         AX, $0x01
@@ -11673,7 +11552,6 @@ loaded151:
 loaded152:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      32(BX), X15
 	CMPQ         AX, $0x01
@@ -11701,7 +11579,6 @@ loaded152:
 loaded153:
 	VUNPCKHPD    Z16, Z15, Z14
 	VUNPCKLPD    Z16, Z15, Z15
-	VXORPS       X17, X17, X17
 	VXORPS       X18, X18, X18
 	VMOVUPD      48(BX), X17
 	CMPQ         AX, $0x01
@@ -11729,7 +11606,6 @@ loaded153:
 loaded154:
 	VUNPCKHPD    Z18, Z17, Z16
 	VUNPCKLPD    Z18, Z17, Z17
-	VXORPS       X19, X19, X19
 	VXORPS       X20, X20, X20
 	VMOVUPD      64(BX), X19
 	CMPQ         AX, $0x01
@@ -12078,7 +11954,6 @@ parted172:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -12106,7 +11981,6 @@ parted172:
 loaded173:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -12134,7 +12008,6 @@ loaded173:
 loaded174:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -12162,7 +12035,6 @@ loaded174:
 loaded175:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -12190,7 +12062,6 @@ loaded175:
 loaded176:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVSD       64(BX), X9
 	CMPQ         AX, $0x01
@@ -12234,7 +12105,6 @@ loaded177:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VMOVUPD      (BX), X10
 	CMPQ         AX, $0x01
@@ -12262,7 +12132,6 @@ loaded177:
 loaded180:
 	VUNPCKHPD    Z11, Z10, Z8
 	VUNPCKLPD    Z11, Z10, Z10
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      16(BX), X12
 	CMPQ         AX, $0x01
@@ -12290,7 +12159,6 @@ loaded180:
 loaded181:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVUPD      32(BX), X14
 	CMPQ         AX, $0x01
@@ -12318,7 +12186,6 @@ loaded181:
 loaded182:
 	VUNPCKHPD    Z15, Z14, Z13
 	VUNPCKLPD    Z15, Z14, Z14
-	VXORPS       X16, X16, X16
 	VXORPS       X17, X17, X17
 	VMOVUPD      48(BX), X16
 	CMPQ         AX, $0x01
@@ -12346,7 +12213,6 @@ loaded182:
 loaded183:
 	VUNPCKHPD    Z17, Z16, Z15
 	VUNPCKLPD    Z17, Z16, Z16
-	VXORPS       X18, X18, X18
 	VXORPS       X19, X19, X19
 	VMOVSD       64(BX), X18
 	CMPQ         AX, $0x01
@@ -12696,7 +12562,6 @@ parted201:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -12724,7 +12589,6 @@ parted201:
 loaded202:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -12752,7 +12616,6 @@ loaded202:
 loaded203:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -12780,7 +12643,6 @@ loaded203:
 loaded204:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      48(BX), X7
 	CMPQ         AX, $0x01
@@ -12818,7 +12680,6 @@ loaded205:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      (BX), X9
 	CMPQ         AX, $0x01
@@ -12846,7 +12707,6 @@ loaded205:
 loaded208:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      16(BX), X11
 	CMPQ         AX, $0x01
@@ -12874,7 +12734,6 @@ loaded208:
 loaded209:
 	VUNPCKHPD    Z12, Z11, Z10
 	VUNPCKLPD    Z12, Z11, Z11
-	VXORPS       X13, X13, X13
 	VXORPS       X14, X14, X14
 	VMOVUPD      32(BX), X13
 	CMPQ         AX, $0x01
@@ -12902,7 +12761,6 @@ loaded209:
 loaded210:
 	VUNPCKHPD    Z14, Z13, Z12
 	VUNPCKLPD    Z14, Z13, Z13
-	VXORPS       X15, X15, X15
 	VXORPS       X16, X16, X16
 	VMOVUPD      48(BX), X15
 	CMPQ         AX, $0x01
@@ -13216,7 +13074,6 @@ parted230:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -13244,7 +13101,6 @@ parted230:
 loaded231:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -13272,7 +13128,6 @@ loaded231:
 loaded232:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -13300,7 +13155,6 @@ loaded232:
 loaded233:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVSD       48(BX), X7
 	CMPQ         AX, $0x01
@@ -13344,7 +13198,6 @@ loaded234:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
 	VMOVUPD      (BX), X8
 	CMPQ         AX, $0x01
@@ -13372,7 +13225,6 @@ loaded234:
 loaded237:
 	VUNPCKHPD    Z9, Z8, Z6
 	VUNPCKLPD    Z9, Z8, Z8
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VMOVUPD      16(BX), X10
 	CMPQ         AX, $0x01
@@ -13400,7 +13252,6 @@ loaded237:
 loaded238:
 	VUNPCKHPD    Z11, Z10, Z9
 	VUNPCKLPD    Z11, Z10, Z10
-	VXORPS       X12, X12, X12
 	VXORPS       X13, X13, X13
 	VMOVUPD      32(BX), X12
 	CMPQ         AX, $0x01
@@ -13428,7 +13279,6 @@ loaded238:
 loaded239:
 	VUNPCKHPD    Z13, Z12, Z11
 	VUNPCKLPD    Z13, Z12, Z12
-	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
 	VMOVSD       48(BX), X14
 	CMPQ         AX, $0x01
@@ -13736,7 +13586,6 @@ parted256:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -13764,7 +13613,6 @@ parted256:
 loaded257:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -13792,7 +13640,6 @@ loaded257:
 loaded258:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      32(BX), X5
 	CMPQ         AX, $0x01
@@ -13830,7 +13677,6 @@ loaded259:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      (BX), X7
 	CMPQ         AX, $0x01
@@ -13858,7 +13704,6 @@ loaded259:
 loaded262:
 	VUNPCKHPD    Z8, Z7, Z6
 	VUNPCKLPD    Z8, Z7, Z7
-	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VMOVUPD      16(BX), X9
 	CMPQ         AX, $0x01
@@ -13886,7 +13731,6 @@ loaded262:
 loaded263:
 	VUNPCKHPD    Z10, Z9, Z8
 	VUNPCKLPD    Z10, Z9, Z9
-	VXORPS       X11, X11, X11
 	VXORPS       X12, X12, X12
 	VMOVUPD      32(BX), X11
 	CMPQ         AX, $0x01
@@ -14151,7 +13995,6 @@ parted279:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -14179,7 +14022,6 @@ parted279:
 loaded280:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -14207,7 +14049,6 @@ loaded280:
 loaded281:
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVSD       32(BX), X5
 	CMPQ         AX, $0x01
@@ -14251,7 +14092,6 @@ loaded282:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VMOVUPD      (BX), X6
 	CMPQ         AX, $0x01
@@ -14279,7 +14119,6 @@ loaded282:
 loaded285:
 	VUNPCKHPD    Z7, Z6, Z4
 	VUNPCKLPD    Z7, Z6, Z6
-	VXORPS       X8, X8, X8
 	VXORPS       X9, X9, X9
 	VMOVUPD      16(BX), X8
 	CMPQ         AX, $0x01
@@ -14307,7 +14146,6 @@ loaded285:
 loaded286:
 	VUNPCKHPD    Z9, Z8, Z7
 	VUNPCKLPD    Z9, Z8, Z8
-	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
 	VMOVSD       32(BX), X10
 	CMPQ         AX, $0x01
@@ -14578,7 +14416,6 @@ parted304:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -14606,7 +14443,6 @@ parted304:
 loaded305:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      16(BX), X3
 	CMPQ         AX, $0x01
@@ -14644,7 +14480,6 @@ loaded306:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
 	VMOVUPD      (BX), X5
 	CMPQ         AX, $0x01
@@ -14672,7 +14507,6 @@ loaded306:
 loaded309:
 	VUNPCKHPD    Z6, Z5, Z4
 	VUNPCKLPD    Z6, Z5, Z5
-	VXORPS       X7, X7, X7
 	VXORPS       X8, X8, X8
 	VMOVUPD      16(BX), X7
 	CMPQ         AX, $0x01
@@ -14895,7 +14729,6 @@ parted324:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -14923,7 +14756,6 @@ parted324:
 loaded325:
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVSD       16(BX), X3
 	CMPQ         AX, $0x01
@@ -14967,7 +14799,6 @@ loaded326:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X4, X4, X4
 	VXORPS       X5, X5, X5
 	VMOVUPD      (BX), X4
 	CMPQ         AX, $0x01
@@ -14995,7 +14826,6 @@ loaded326:
 loaded329:
 	VUNPCKHPD    Z5, Z4, Z2
 	VUNPCKLPD    Z5, Z4, Z4
-	VXORPS       X6, X6, X6
 	VXORPS       X7, X7, X7
 	VMOVSD       16(BX), X6
 	CMPQ         AX, $0x01
@@ -15219,7 +15049,6 @@ parted344:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VMOVUPD      (BX), X1
 	CMPQ         AX, $0x01
@@ -15257,7 +15086,6 @@ loaded345:
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
-	VXORPS       X3, X3, X3
 	VXORPS       X4, X4, X4
 	VMOVUPD      (BX), X3
 	CMPQ         AX, $0x01

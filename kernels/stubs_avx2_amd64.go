@@ -519,19 +519,19 @@ func mseAVX2F32(lane *float32, init *float32, grad *float32, pred *float32, targ
 //go:noescape
 func mseAVX2F64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 
-// w[i] = fma(rate, dw[i], w[i]),  i < n
+// w[i] = fma(rate, grad[i], w[i]),  i < n
 //
-// dw may be w.
+// rate is the learning rate, negated. grad may be w.
 //
 //go:noescape
-func sgdAVX2F32(w *float32, dw *float32, rate float32, n int)
+func sgdAVX2F32(w *float32, grad *float32, rate float32, n int)
 
-// w[i] = fma(rate, dw[i], w[i]),  i < n
+// w[i] = fma(rate, grad[i], w[i]),  i < n
 //
-// dw may be w.
+// rate is the learning rate, negated. grad may be w.
 //
 //go:noescape
-func sgdAVX2F64(w *float64, dw *float64, rate float64, n int)
+func sgdAVX2F64(w *float64, grad *float64, rate float64, n int)
 
 var avx2F32 = tiles[float32]{
 	lanes:           8,

@@ -494,19 +494,19 @@ func mseAVX512F32(lane *float32, init *float32, grad *float32, pred *float32, ta
 //go:noescape
 func mseAVX512F64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 
-// w[i] = fma(rate, dw[i], w[i]),  i < n
+// w[i] = fma(rate, grad[i], w[i]),  i < n
 //
-// dw may be w.
+// rate is the learning rate, negated. grad may be w.
 //
 //go:noescape
-func sgdAVX512F32(w *float32, dw *float32, rate float32, n int)
+func sgdAVX512F32(w *float32, grad *float32, rate float32, n int)
 
-// w[i] = fma(rate, dw[i], w[i]),  i < n
+// w[i] = fma(rate, grad[i], w[i]),  i < n
 //
-// dw may be w.
+// rate is the learning rate, negated. grad may be w.
 //
 //go:noescape
-func sgdAVX512F64(w *float64, dw *float64, rate float64, n int)
+func sgdAVX512F64(w *float64, grad *float64, rate float64, n int)
 
 var avx512F32 = tiles[float32]{
 	lanes:           16,

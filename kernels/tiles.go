@@ -74,7 +74,7 @@ type tiles[T Float] struct {
 	transpose  func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	tighten    func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	mse        func(lane, init, grad, pred, target *T, n int, c T)
-	sgd        func(w, dw *T, rate T, n int)
+	sgd        func(w, grad *T, rate T, n int)
 
 	half    *tiles[T] // the same CPU's with vectors half as long, if there are any
 	scratch sync.Pool // of *scratch[T]

@@ -14,22 +14,24 @@ DATA mask<>+48(SB)/8, $0x0000000000000000
 DATA mask<>+56(SB)/8, $0x0000000000000000
 GLOBL mask<>(SB), RODATA|NOPTR, $64
 
-// func sgdAVX2F32(w *float32, dw *float32, rate float32, n int)
+// func sgdAVX2F32(w *float32, grad *float32, rate float32, n int)
 // Requires: AVX, FMA3
 TEXT ·sgdAVX2F32(SB), NOSPLIT, $0-32
 	PCALIGN      $0x40
 	MOVQ         w+0(FP), AX
-	MOVQ         dw+8(FP), BX
+	MOVQ         grad+8(FP), BX
 	VBROADCASTSS rate+16(FP), Y0
 	MOVQ         n+24(FP), CX
-	MOVQ         CX, DX
-	ANDQ         $0x07, DX
-	IMUL3Q       $0x04, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
-	CMPQ         CX, $0x20
-	JLT          tail2
+
+	// w[i] = fma(rate, grad[i], w[i])
+	MOVQ    CX, DX
+	ANDQ    $0x07, DX
+	IMUL3Q  $0x04, DX, DX
+	LEAQ    mask<>+32(SB), SI
+	SUBQ    DX, SI
+	VMOVDQU (SI), Y3
+	CMPQ    CX, $0x20
+	JLT     tail2
 
 block1:
 	VMOVUPS     (BX), Y2
@@ -284,22 +286,24 @@ end3:
 	VZEROUPPER
 	RET
 
-// func sgdAVX2F64(w *float64, dw *float64, rate float64, n int)
+// func sgdAVX2F64(w *float64, grad *float64, rate float64, n int)
 // Requires: AVX, FMA3
 TEXT ·sgdAVX2F64(SB), NOSPLIT, $0-32
 	PCALIGN      $0x40
 	MOVQ         w+0(FP), AX
-	MOVQ         dw+8(FP), BX
+	MOVQ         grad+8(FP), BX
 	VBROADCASTSD rate+16(FP), Y0
 	MOVQ         n+24(FP), CX
-	MOVQ         CX, DX
-	ANDQ         $0x03, DX
-	IMUL3Q       $0x08, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
-	CMPQ         CX, $0x10
-	JLT          tail2
+
+	// w[i] = fma(rate, grad[i], w[i])
+	MOVQ    CX, DX
+	ANDQ    $0x03, DX
+	IMUL3Q  $0x08, DX, DX
+	LEAQ    mask<>+32(SB), SI
+	SUBQ    DX, SI
+	VMOVDQU (SI), Y3
+	CMPQ    CX, $0x10
+	JLT     tail2
 
 block1:
 	VMOVUPD     (BX), Y2

@@ -4,21 +4,23 @@
 
 #include "textflag.h"
 
-// func sgdAVX512F32(w *float32, dw *float32, rate float32, n int)
+// func sgdAVX512F32(w *float32, grad *float32, rate float32, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sgdAVX512F32(SB), NOSPLIT, $0-32
 	PCALIGN      $0x40
 	MOVQ         w+0(FP), AX
-	MOVQ         dw+8(FP), BX
+	MOVQ         grad+8(FP), BX
 	VBROADCASTSS rate+16(FP), Z0
 	MOVQ         n+24(FP), CX
-	MOVQ         CX, SI
-	ANDQ         $0x0f, SI
-	MOVL         $0x0000ffff, DX
-	BZHIL        SI, DX, DX
-	KMOVW        DX, K1
-	CMPQ         CX, $0x40
-	JLT          tail2
+
+	// w[i] = fma(rate, grad[i], w[i])
+	MOVQ  CX, SI
+	ANDQ  $0x0f, SI
+	MOVL  $0x0000ffff, DX
+	BZHIL SI, DX, DX
+	KMOVW DX, K1
+	CMPQ  CX, $0x40
+	JLT   tail2
 
 block1:
 	VMOVUPS     (BX), Z2
@@ -465,21 +467,23 @@ end3:
 	VZEROUPPER
 	RET
 
-// func sgdAVX512F64(w *float64, dw *float64, rate float64, n int)
+// func sgdAVX512F64(w *float64, grad *float64, rate float64, n int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sgdAVX512F64(SB), NOSPLIT, $0-32
 	PCALIGN      $0x40
 	MOVQ         w+0(FP), AX
-	MOVQ         dw+8(FP), BX
+	MOVQ         grad+8(FP), BX
 	VBROADCASTSD rate+16(FP), Z0
 	MOVQ         n+24(FP), CX
-	MOVQ         CX, SI
-	ANDQ         $0x07, SI
-	MOVL         $0x000000ff, DX
-	BZHIL        SI, DX, DX
-	KMOVW        DX, K1
-	CMPQ         CX, $0x20
-	JLT          tail2
+
+	// w[i] = fma(rate, grad[i], w[i])
+	MOVQ  CX, SI
+	ANDQ  $0x07, SI
+	MOVL  $0x000000ff, DX
+	BZHIL SI, DX, DX
+	KMOVW DX, K1
+	CMPQ  CX, $0x20
+	JLT   tail2
 
 block1:
 	VMOVUPD     (BX), Z2

@@ -4,15 +4,17 @@
 
 #include "textflag.h"
 
-// func sgdNEONF32(w *float32, dw *float32, rate float32, n int)
+// func sgdNEONF32(w *float32, grad *float32, rate float32, n int)
 TEXT ·sgdNEONF32(SB), NOSPLIT, $0-32
 	MOVD  w+0(FP), R0
-	MOVD  dw+8(FP), R1
+	MOVD  grad+8(FP), R1
 	FMOVS rate+16(FP), F0
 	VDUP  V0.S[0], V0.S4
 	MOVD  n+24(FP), R2
-	CMP   $16, R2
-	BLT   tail2
+
+	// w[i] = fma(rate, grad[i], w[i])
+	CMP $16, R2
+	BLT tail2
 
 block1:
 	FMOVQ 0(R1), F2
@@ -245,15 +247,17 @@ moved34:
 end3:
 	RET
 
-// func sgdNEONF64(w *float64, dw *float64, rate float64, n int)
+// func sgdNEONF64(w *float64, grad *float64, rate float64, n int)
 TEXT ·sgdNEONF64(SB), NOSPLIT, $0-32
 	MOVD  w+0(FP), R0
-	MOVD  dw+8(FP), R1
+	MOVD  grad+8(FP), R1
 	FMOVD rate+16(FP), F0
 	VDUP  V0.D[0], V0.D2
 	MOVD  n+24(FP), R2
-	CMP   $8, R2
-	BLT   tail2
+
+	// w[i] = fma(rate, grad[i], w[i])
+	CMP $8, R2
+	BLT tail2
 
 block1:
 	FMOVQ 0(R1), F2
