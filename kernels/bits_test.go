@@ -204,19 +204,20 @@ func TestCrowded(t *testing.T) {
 func testCrowded[T Float](t *testing.T) {
 	f := newField(t)
 	rng := newRand(27)
-	for _, s := range []shape{
-		{34, 40, 100}, {42, 33, 100}, {33, 60, 70}, // one or two rows behind whole tiles
-		{130, 600, 100}, {9, 600, 100}, {50, 700, 30}, // panels that are packed, for one block or several
-		{600, 60, 100}, {700, 75, 50}, // columns of x that are copied
+	for _, c := range []struct {
+		s     shape
+		pitch int // of all operands, in bytes
+	}{
+		{shape{34, 40, 100}, 4096}, {shape{42, 33, 100}, 4096}, {shape{33, 60, 70}, 8192}, // one or two rows behind whole tiles
+		{shape{130, 600, 100}, 4096}, {shape{9, 600, 100}, 8192}, {shape{50, 700, 30}, 4096}, // panels that are packed, for one block or several
+		{shape{600, 60, 100}, 4096}, {shape{400, 75, 50}, 8192}, // columns of x that are copied
 	} {
-		for _, crowd := range []int{4096, 8192} {
-			if skim(rng) {
-				continue
-			}
-			fl := fill(rng.IntN(int(fills)))
-			for _, c := range calls[T](rng, s, fl, true) {
-				c.compare(t, f, crowded(rng, len(c.operands), crowd), fmt.Sprintf("shape %v, fill %v", s, fl))
-			}
+		if skim(rng) {
+			continue
+		}
+		fl := fill(rng.IntN(int(fills)))
+		for _, call := range calls[T](rng, c.s, fl, true) {
+			call.compare(t, f, crowded(rng, len(call.operands), c.pitch), fmt.Sprintf("shape %v, fill %v", c.s, fl))
 		}
 	}
 
