@@ -58,6 +58,9 @@ func main() {
 	mca := flag.String("mca", first("llvm-mca-22", "llvm-mca-19", "llvm-mca"), "the llvm-mca to run")
 	openblas := flag.String("openblas", "", "folder with Debian's arm64 OpenBLAS unpacked")
 	flag.Parse()
+	if flag.NArg() > 0 {
+		log.Fatalf("unexpected argument %q", flag.Arg(0))
+	}
 	dir, err := os.MkdirTemp("", "neon")
 	if err != nil {
 		log.Fatal(err)

@@ -7,12 +7,17 @@
 // It builds itself again with the tag cpeers if there is a C compiler, and
 // then runs that once for each backend, so that OpenBLAS, BLIS and oneDNN can
 // be held to the same instructions. A peer that is not installed is named as
-// missing, with the package that has it.
+// missing, with the package that has it. Without a C compiler there are neither
+// those peers nor the limits, and no roofline.
+//
+// With -sweep it writes sweep.md instead, and with -smooth smooth.md: about many
+// shapes, with the best backend alone.
 package main
 
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -44,15 +49,14 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "fewer shapes and shorter samples")
 	flag.StringVar(&o.shapes, "shapes", "", "only these `shapes`, such as 64x256x256,1x64x64")
 	flag.StringVar(&o.types, "types", "f64,f32", "only these `types`")
-	flag.StringVar(&o.peers, "peers", "", "only these `peers`, such as openblas,onednn, and no regression; none for ours alone")
+	flag.StringVar(&o.peers, "peers", "", "only these `peers`, such as openblas,onednn, or regression; none for ours alone")
 	flag.StringVar(&o.out, "out", "report-out", "write to this `directory`")
-	flag.IntVar(&o.count, "count", 0, "samples of each (9, or 5 if -quick)")
+	flag.IntVar(&o.count, "count", 0, "samples of each; 0 are 9, or 5 if -quick")
 	flag.BoolVar(&o.sweep, "sweep", false, "instead, 400 shapes: sum up, by size, and list those where ours is slower than the best peer by more than 10 %")
 	flag.StringVar(&o.sizes, "sizes", "1,2,3,5,8,10,16,17,31,64,100,128,300,512", "the `sizes` of which -sweep draws shapes, those of up to 300 million operations and 3 million elements")
 	flag.BoolVar(&o.smooth, "smooth", false, "instead, neighbouring sizes: list steps above 1.5×")
 	flag.BoolVar(&o.worker, "worker", false, "measure with one backend and print JSON; for the command itself")
 	flag.Parse()
-	o.count = cmp.Or(o.count, map[bool]int{true: 5, false: 9}[o.quick])
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "report:", err)
 		os.Exit(1)
@@ -63,20 +67,59 @@ func run(o options) error {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	}
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if err := o.check(given); err != nil {
+		return err
+	}
+	o.count = cmp.Or(o.count, map[bool]int{true: 5, false: 9}[o.quick])
+	if o.worker {
+		return json.NewEncoder(os.Stdout).Encode(work(o))
+	}
+	if err := os.MkdirAll(o.out, 0o777); err != nil { // before minutes are spent
+		return err
+	}
+	return o.measureAll()
+}
+
+// check returns an error if flags have values that mean nothing, or were given without
+// meaning anything beside others.
+func (o options) check(given map[string]bool) error {
 	if _, err := parseShapes(o.shapes); err != nil {
 		return err
 	}
 	if _, err := parseSizes(o.sizes); err != nil {
 		return err
 	}
-	for t := range strings.SplitSeq(o.types, ",") {
-		if t != "f32" && t != "f64" {
-			return fmt.Errorf("-types has %q: there are f32 and f64", t)
+	types := strings.Split(o.types, ",")
+	for i, t := range types {
+		if t != "f32" && t != "f64" || slices.Contains(types[:i], t) {
+			return fmt.Errorf("-types is %q: it may have f32 and f64, once each", o.types)
 		}
 	}
-	if o.worker {
-		return json.NewEncoder(os.Stdout).Encode(work(o))
+	if o.peers != "" {
+		for p := range strings.SplitSeq(o.peers, ",") {
+			if !slices.Contains(peers.Names, p) && p != "regression" && p != "none" {
+				return fmt.Errorf("-peers has %q: there are %s, regression and none", p, strings.Join(peers.Names, ", "))
+			}
+		}
 	}
+	if o.count < 0 {
+		return fmt.Errorf("-count is %d but must be at least 1", o.count)
+	}
+	for _, pair := range [][2]string{{"sweep", "smooth"}, {"sweep", "shapes"}, {"smooth", "shapes"}, {"sweep", "quick"}, {"smooth", "quick"}, {"sweep", "count"}, {"smooth", "count"}} {
+		if given[pair[0]] && given[pair[1]] {
+			return fmt.Errorf("-%s has no meaning with -%s", pair[1], pair[0])
+		}
+	}
+	if given["sizes"] && !o.sweep {
+		return errors.New("-sizes has no meaning without -sweep")
+	}
+	return nil
+}
+
+// measureAll has every backend measured, and writes what was found.
+func (o options) measureAll() error {
 	bin, done, err := build()
 	if err != nil {
 		return err
@@ -110,11 +153,11 @@ func build() (path string, done func(), err error) {
 	}
 	env, err := exec.Command("go", "env", "CC").Output()
 	cc, _, _ := strings.Cut(strings.TrimSpace(string(env)), " ")
-	if err != nil || cc == "" {
-		return this, nothing, nil
+	if err == nil {
+		_, err = exec.LookPath(cc)
 	}
-	if _, err := exec.LookPath(cc); err != nil {
-		fmt.Fprintf(os.Stderr, "no C compiler (%s): only the peers in Go\n", cc)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "no C compiler (%v): only the peers in Go\n", err)
 		return this, nothing, nil
 	}
 	dir, err := os.MkdirTemp("", "lockstep-report")

@@ -37,6 +37,39 @@ func TestParseSizes(t *testing.T) {
 	}
 }
 
+// Flags that mean nothing, alone or beside others, are refused before anything is measured.
+func TestOptions(t *testing.T) {
+	good := options{types: "f64,f32", sizes: "1,2"}
+	if err := good.check(nil); err != nil {
+		t.Errorf("%+v: %v", good, err)
+	}
+	for _, c := range []struct {
+		change func(*options)
+		given  string
+		want   string
+	}{
+		{func(o *options) { o.types = "f64,f64" }, "types", "once each"},
+		{func(o *options) { o.types = "f16" }, "types", "f32 and f64"},
+		{func(o *options) { o.peers = "openblas,blass" }, "peers", `"blass"`},
+		{func(o *options) { o.count = -3 }, "count", "-3"},
+		{func(o *options) { o.shapes = "1x2" }, "shapes", "1x2"},
+		{func(o *options) { o.sizes = "1,a" }, "sizes", `"a"`},
+		{func(o *options) {}, "sizes", "-sizes"},
+		{func(o *options) { o.sweep, o.smooth = true, true }, "sweep smooth", "-smooth"},
+		{func(o *options) { o.sweep, o.count = true, 3 }, "sweep count", "-count"},
+		{func(o *options) { o.smooth, o.shapes = true, "1x2x3" }, "smooth shapes", "-shapes"},
+	} {
+		o, given := good, map[string]bool{}
+		c.change(&o)
+		for name := range strings.FieldsSeq(c.given) {
+			given[name] = true
+		}
+		if err := o.check(given); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v, given %s: %v, want an error with %s", o, c.given, err, c.want)
+		}
+	}
+}
+
 // Packed weights are less work: they are shown, but are not the best peer. Who
 // is best shows turn by turn, whatever the medians.
 func TestBest(t *testing.T) {
@@ -122,7 +155,7 @@ func TestDocument(t *testing.T) {
 			{s, "f64", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 1e-4, 1, 3}, {"fixed", 6e-4, 6e-4, 6e-4, 6, 3}, {"free", 4e-4, 4e-4, 4e-4, 4, 3}}, 0},
 			{s, "f32", peers.Forward, []timing{{"lockstep", 1e-4, 1e-4, 1e-4, 1, 3}, {"free", 1e-4, 1e-4, 1e-4, 1, 3}}, 0},
 		},
-		Stops:      []stops{{"a loop in Go", 1.5, pauses.Tally{Stops: 900, Median: 8e-6, Most: 4e-5, Worst: 1e-3}}},
+		Stops:      []stops{{"a loop in Go", pauses.Tally{Stops: 900, Long: 3, Median: 8e-6, Most: 4e-5, Worst: 1e-3}}},
 		Regression: []timing{{"Lockstep", 2e-3, 1e-3, 3e-3, 1, 3}, {"NumPy", 40e-3, 39e-3, 41e-3, 0, 3}},
 	}
 	for _, r := range []results{full, {Backend: "generic", Dense: full.Dense}} {
@@ -140,7 +173,7 @@ func TestDocument(t *testing.T) {
 		if r.Limits != nil {
 			wants = append(wants, "| 64×256×256 | f64 | forward | 100 µs | 83.9 | openblas | 41.9 | 2.04 | 84 % |",
 				"| medium | forward | 1 | 1 | 1 | 1 | 2.04 (64×256×256, f64) | 2.04 | 84 % |",
-				"| 64×256×256 | f64 | forward | 100 µs | 60 µs | 1.60 | 1.56 |", "| a loop in Go | 1.5 s | 900 | 8 µs | 40 µs | 1 ms |",
+				"| 64×256×256 | f64 | forward | 100 µs | 60 µs | 1.60 | 1.56 |", "| a loop in Go | 900 | 8 µs | 40 µs | 1 ms | 3 |",
 				"| 64×256×256 | f64 | forward | 100 µs | 600 µs | 400 µs | 1.50 | 0.25 |", "| 64×256×256 | f32 | forward | 100 µs | – | 100 µs | – | 1.00 |", "could cost most, is 0.50.",
 				"| NumPy | 40.00 | 39.00 | 41.00 | 20.00 |", "- blis: not here")
 			pictures = append(pictures, "roofline.svg")

@@ -45,8 +45,8 @@ func (d *document) write(dir string) error {
 One thread; ours and theirs in turns; medians of %d samples. A forward pass is
 y = relu(x·w + b) and counts as 2·n·in·out operations; a backward pass is dz,
 db, dw and dx and counts as 4·n·in·out. The ratio is the best peer's time over
-ours, the median of that of each turn: above 1 ours is faster. Who has the weights
-laid out beforehand (packed) is listed at the end and no best peer. The roof is what
+ours, the median of that of each turn: above 1 ours is faster. Peers that have the
+weights packed beforehand are listed at the end and never the best peer. The roof is what
 the limits allow: all multiply-adds at the peak, or each operand moved once from
 the level that holds them all, whichever takes longer; the loop that shows that
 limit takes its turn with the others. What is read for it is about half of a level,
@@ -236,13 +236,13 @@ func (r *results) writeStops(b *strings.Builder) {
 How long it takes until the world has stopped, for statistics or a garbage
 collection, while a forward pass runs on the other CPU: by the runtime's own
 count, whose classes these are the upper edges of. The loop in Go can be stopped
-at once: what it shows is the machine's.
+at once: what it shows is the machine's. It takes turns with the products.
 
-| during | runs | stops | median | 99 %% | worst |
+| during | stops | median | 99 %% | worst | over 1 ms |
 | --- | ---: | ---: | ---: | ---: | ---: |
 `)
 	for _, s := range r.Stops {
-		fmt.Fprintf(b, "| %s | %s | %d | %s | %s | %s |\n", s.During, duration(s.Seconds), s.Stops, duration(s.Median), duration(s.Most), duration(s.Worst))
+		fmt.Fprintf(b, "| %s | %d | %s | %s | %s | %d |\n", s.During, s.Stops, duration(s.Median), duration(s.Most), duration(s.Worst), s.Long)
 	}
 }
 

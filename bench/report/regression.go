@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -210,6 +211,9 @@ func pythonWith(module string) string {
 func runProgram(command []string, want float64) ([]float64, error) {
 	cmd := exec.Command(command[0], command[1:]...)
 	out, err := cmd.Output()
+	if failed := new(exec.ExitError); errors.As(err, &failed) {
+		return nil, fmt.Errorf("%w: %s", err, bytes.TrimSpace(failed.Stderr))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +227,9 @@ func runProgram(command []string, want float64) ([]float64, error) {
 			return nil, fmt.Errorf("its last cost is %v, and ours %v", cost, want)
 		}
 		list = append(list, seconds)
+	}
+	if len(list) == 0 {
+		return nil, errors.New("it printed no times")
 	}
 	return list, nil
 }

@@ -50,10 +50,9 @@ type dense struct {
 	Roof  float64
 }
 
-// stops are those of the world while something ran, for so many seconds.
+// stops are those of the world while something ran.
 type stops struct {
-	During  string
-	Seconds float64
+	During string
 	pauses.Tally
 }
 
@@ -252,23 +251,25 @@ func oneOrTwo[T kernels.Float](s peers.Shape, op peers.Op) []contender {
 	}
 }
 
-// stops stops the world while a large product runs, and a loop in Go.
+// stops stops the world while a large product runs, and in turns with it a loop in Go.
 func (r *results) stops(o options) {
 	const n = 4096
-	during := func(name string, f func()) {
-		begin := time.Now()
-		t := pauses.During(f)
-		r.Stops = append(r.Stops, stops{name, time.Since(begin).Seconds(), t})
-		progress()
-	}
+	var names []string
+	var fs []func()
+	add := func(name string, f func()) { names, fs = append(names, name), append(fs, f) }
 	s := cross(peers.Shape{N: n, In: n, Out: n})
 	if strings.Contains(o.types, "f64") {
-		during(s+", f64", pauses.Product[float64](n))
+		add(s+", f64", pauses.Product[float64](n))
 	}
 	if strings.Contains(o.types, "f32") {
-		during(s+", f32", pauses.Product[float32](n))
+		pass := pauses.Product[float32](n)
+		add(s+", f32, twice", func() { pass(); pass() })
 	}
-	during("a loop in Go", func() { pauses.Spin(3 * time.Second) })
+	add("a loop in Go", func() { pauses.Spin(1500 * time.Millisecond) })
+	for i, t := range pauses.During(max(2, o.count/3), fs...) {
+		r.Stops = append(r.Stops, stops{names[i], t})
+	}
+	progress()
 }
 
 // layers times both passes of the types asked for, ours first.

@@ -13,17 +13,38 @@ import (
 )
 
 // A Tally is over all stops of a time: from the wish to stop the world until
-// all goroutines have, in seconds. The runtime counts in classes; each number is
+// all goroutines have, in seconds. The runtime counts in classes; each time is
 // the upper edge of one.
 type Tally struct {
-	Stops               int
+	Stops, Long         int     // Long: those of classes from a millisecond on
 	Median, Most, Worst float64 // Most: of 99 %
 }
 
-// During calls f, while another goroutine stops the world again and again, at
-// least once: for statistics, and now and then for a garbage collection. That
-// needs a second CPU to mean anything.
-func During(f func()) Tally {
+// During calls each of fs so many times, in turns, while another goroutine stops the
+// world again and again, at least once a call: for statistics, and now and then for a
+// garbage collection. That needs a second CPU to mean anything.
+func During(times int, fs ...func()) []Tally {
+	sums := make([]*metrics.Float64Histogram, len(fs))
+	for range times {
+		for i, f := range fs {
+			h := during(f)
+			if sums[i] != nil {
+				for k, n := range sums[i].Counts {
+					h.Counts[k] += n
+				}
+			}
+			sums[i] = h
+		}
+	}
+	tallies := make([]Tally, len(fs))
+	for i, h := range sums {
+		tallies[i] = tally(h)
+	}
+	return tallies
+}
+
+// during counts the stops of one call.
+func during(f func()) *metrics.Float64Histogram {
 	before := read()
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -49,7 +70,7 @@ func During(f func()) Tally {
 	for i := range after.Counts {
 		after.Counts[i] -= before.Counts[i]
 	}
-	return tally(after)
+	return after
 }
 
 // read adds up the stops for collections and for everything else, which have
@@ -65,9 +86,12 @@ func read() *metrics.Float64Histogram {
 }
 
 func tally(h *metrics.Float64Histogram) Tally {
-	var total uint64
-	for _, n := range h.Counts {
+	var total, long uint64
+	for i, n := range h.Counts {
 		total += n
+		if h.Buckets[i] >= 1e-3 {
+			long += n
+		}
 	}
 	// at returns the edge that a share of the stops does not exceed.
 	at := func(share float64) float64 {
@@ -83,7 +107,7 @@ func tally(h *metrics.Float64Histogram) Tally {
 		}
 		return 0
 	}
-	return Tally{int(total), at(0.5), at(0.99), at(1)}
+	return Tally{int(total), int(long), at(0.5), at(0.99), at(1)}
 }
 
 // Product returns a forward pass of n rows through n inputs and n outputs.

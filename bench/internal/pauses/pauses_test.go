@@ -3,20 +3,21 @@ package pauses
 import (
 	"math"
 	"runtime/metrics"
+	"slices"
 	"testing"
 	"time"
 )
 
 func TestTally(t *testing.T) {
-	edges := []float64{0, 1, 2, 4, 8, math.Inf(1)}
+	edges := []float64{0, 1e-4, 2e-4, 1e-3, 8e-3, math.Inf(1)}
 	for _, c := range []struct {
 		counts []uint64
 		want   Tally
 	}{
 		{[]uint64{0, 0, 0, 0, 0}, Tally{}},
-		{[]uint64{0, 1, 0, 0, 0}, Tally{1, 2, 2, 2}},
-		{[]uint64{10, 985, 4, 1, 0}, Tally{1000, 2, 2, 8}},
-		{[]uint64{1, 0, 0, 2, 1}, Tally{4, 8, 8, 8}}, // nothing is known above 8
+		{[]uint64{0, 1, 0, 0, 0}, Tally{1, 0, 2e-4, 2e-4, 2e-4}},
+		{[]uint64{10, 985, 4, 1, 0}, Tally{1000, 1, 2e-4, 2e-4, 8e-3}},
+		{[]uint64{1, 0, 0, 2, 1}, Tally{4, 3, 8e-3, 8e-3, 8e-3}}, // nothing is known above that
 	} {
 		if got := tally(&metrics.Float64Histogram{Counts: c.counts, Buckets: edges}); got != c.want {
 			t.Errorf("%v are %+v, want %+v", c.counts, got, c.want)
@@ -25,7 +26,16 @@ func TestTally(t *testing.T) {
 }
 
 func TestDuring(t *testing.T) {
-	if got := During(func() { time.Sleep(5 * time.Millisecond) }); got.Stops < 1 || got.Median <= 0 || got.Most < got.Median || got.Worst < got.Most {
-		t.Errorf("the stops are %+v", got)
+	var order []string
+	all := During(2,
+		func() { order = append(order, "long"); time.Sleep(5 * time.Millisecond) },
+		func() { order = append(order, "short") })
+	if want := []string{"long", "short", "long", "short"}; !slices.Equal(order, want) {
+		t.Errorf("the turns are %v, want %v", order, want)
+	}
+	for i, got := range all {
+		if got.Stops < 2 || got.Median <= 0 || got.Most < got.Median || got.Worst < got.Most {
+			t.Errorf("the stops of %s are %+v", order[i], got)
+		}
 	}
 }

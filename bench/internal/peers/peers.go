@@ -104,8 +104,11 @@ func Ours[T kernels.Float]() Peer[T] {
 	}}
 }
 
-// Packed ends the names of those that have the weights laid out beforehand.
+// Packed ends the names of those that have the weights packed beforehand.
 const Packed = "-packed"
+
+// Names are those of all peers, whether they are here or not.
+var Names = []string{"gonum", "vek", "openblas", "openblas-gemv", "blis", "blis-gemv", "onednn", "onednn" + Packed, "lockstep" + Packed}
 
 // oursPacked is the forward pass of the backend in use with packed weights.
 func oursPacked[T kernels.Float]() Peer[T] {

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/lockstep-go/lockstep/kernels"
@@ -22,6 +23,9 @@ func testPeers[T kernels.Float](t *testing.T, epsilon float64) {
 		Ours[T]().Prepare(want, Forward)(1)
 		Ours[T]().Prepare(want, Backward)(1)
 		for _, p := range List[T]() {
+			if !slices.Contains(Names, p.Name) {
+				t.Errorf("%s is not one of Names", p.Name)
+			}
 			got := NewLayer[T](s)
 			forward, backward := p.Prepare(got, Forward), p.Prepare(got, Backward)
 			if forward != nil {
