@@ -3,7 +3,7 @@
 // kernels are in package [github.com/lockstep-go/lockstep/kernels], a minimal
 // trainer on them in package [github.com/lockstep-go/lockstep/mlp].
 //
-// go generate, here, writes every generated file again.
+// Running go generate here regenerates every generated file.
 package lockstep
 
 //go:generate go run ./asm

@@ -1,6 +1,6 @@
 // Package bench holds the kernels against other implementations of the same
 // layers, and against what the machine can do at all. It is a module of its
-// own, so that those stay out of the module graph of who uses the kernels.
+// own, so that those stay out of the module graph of those who use the kernels.
 //
 //	go test -bench . -cpu 1 ./bench
 //	go test -tags cpeers -bench . -cpu 1 ./bench

@@ -221,6 +221,11 @@ func (m *Mat[T]) overlaps(o *Mat[T]) bool {
 	return false
 }
 
+// Overlaps reports whether m and o have an element's byte in common, which the kernels
+// forbid where an operand is written. Views whose rows interleave, such as two ranges of
+// columns of one matrix, do not overlap. Both must be valid.
+func (m Mat[T]) Overlaps(o Mat[T]) bool { return m.extent().meets(o.extent()) && m.overlaps(&o) }
+
 // coincides reports whether the two are element for element the same memory.
 func (m *Mat[T]) coincides(o *Mat[T]) bool {
 	return unsafe.SliceData(m.Data) == unsafe.SliceData(o.Data) && m.Rows == o.Rows && m.Cols == o.Cols &&

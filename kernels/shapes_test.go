@@ -476,12 +476,11 @@ func TestOverlaps(t *testing.T) {
 				continue
 			}
 		}
-		overlap := func(a, b *Mat[float32]) bool { return a.extent().meets(b.extent()) && a.overlaps(b) }
 		want := share(a, b)
 		if want {
 			hits++
 		}
-		if got := overlap(&a, &b); got != want || overlap(&b, &a) != want {
+		if got := a.Overlaps(b); got != want || b.Overlaps(a) != want {
 			at := func(m Mat[float32]) uintptr {
 				return (uintptr(unsafe.Pointer(&m.Data[0])) - uintptr(unsafe.Pointer(&memory[0]))) / 4
 			}

@@ -2,7 +2,6 @@ package mlp
 
 import (
 	"fmt"
-	"unsafe"
 
 	"github.com/lockstep-go/lockstep/kernels"
 )
@@ -29,13 +28,15 @@ func (n *Net[T]) check(fn string) error {
 			return fmt.Errorf("mlp: %s: Layers[%d].W is %d×%d but a layer needs at least 1×1", fn, i, w.Rows, w.Cols)
 		case i > 0 && w.Rows != n.Layers[i-1].W.Cols:
 			return fmt.Errorf("mlp: %s: Layers[%d].W is %d×%d but Layers[%d].W has %d columns", fn, i, w.Rows, w.Cols, i-1, n.Layers[i-1].W.Cols)
-		case len(l.B) != w.Cols:
-			return fmt.Errorf("mlp: %s: Layers[%d].W is %d×%d but its B has %d elements", fn, i, w.Rows, w.Cols, len(l.B))
-		case !known(l.Activation):
-			return fmt.Errorf("mlp: %s: Layers[%d].Activation is %v, which does not exist", fn, i, l.Activation)
 		}
 		if err := checkView(w); err != nil {
 			return fmt.Errorf("mlp: %s: Layers[%d].W %w", fn, i, err)
+		}
+		if len(l.B) != w.Cols {
+			return fmt.Errorf("mlp: %s: Layers[%d].W is %d×%d but its B has %d elements", fn, i, w.Rows, w.Cols, len(l.B))
+		}
+		if !known(l.Activation) {
+			return fmt.Errorf("mlp: %s: Layers[%d].Activation is %v, which does not exist", fn, i, l.Activation)
 		}
 	}
 	return nil
@@ -89,11 +90,10 @@ func checkView[T kernels.Float](m *kernels.Mat[T]) error {
 // checkApart returns an error if m overlaps the W or B of a layer.
 func (n *Net[T]) checkApart(fn, name string, m *kernels.Mat[T]) error {
 	for i, l := range n.Layers {
-		b := row(l.B)
-		if overlap(m, &l.W) {
+		if m.Overlaps(l.W) {
 			return fmt.Errorf("mlp: %s: %s overlaps Layers[%d].W", fn, name, i)
 		}
-		if overlap(m, &b) {
+		if m.Overlaps(row(l.B)) {
 			return fmt.Errorf("mlp: %s: %s overlaps Layers[%d].B", fn, name, i)
 		}
 	}
@@ -104,19 +104,19 @@ func (n *Net[T]) checkApart(fn, name string, m *kernels.Mat[T]) error {
 func (n *Net[T]) checkLayersApart(fn string) error {
 	for i, l := range n.Layers {
 		b := row(l.B)
-		if overlap(&l.W, &b) {
+		if l.W.Overlaps(b) {
 			return fmt.Errorf("mlp: %s: Layers[%d].W overlaps Layers[%d].B", fn, i, i)
 		}
 		for j := range i {
-			w, c := &n.Layers[j].W, row(n.Layers[j].B)
+			w, c := n.Layers[j].W, row(n.Layers[j].B)
 			switch {
-			case overlap(&l.W, w):
+			case l.W.Overlaps(w):
 				return fmt.Errorf("mlp: %s: Layers[%d].W overlaps Layers[%d].W", fn, i, j)
-			case overlap(&l.W, &c):
+			case l.W.Overlaps(c):
 				return fmt.Errorf("mlp: %s: Layers[%d].W overlaps Layers[%d].B", fn, i, j)
-			case overlap(&b, w):
+			case b.Overlaps(w):
 				return fmt.Errorf("mlp: %s: Layers[%d].B overlaps Layers[%d].W", fn, i, j)
-			case overlap(&b, &c):
+			case b.Overlaps(c):
 				return fmt.Errorf("mlp: %s: Layers[%d].B overlaps Layers[%d].B", fn, i, j)
 			}
 		}
@@ -127,48 +127,4 @@ func (n *Net[T]) checkLayersApart(fn string) error {
 // row returns s as a matrix of one row.
 func row[T kernels.Float](s []T) kernels.Mat[T] {
 	return kernels.Mat[T]{Rows: 1, Cols: len(s), Data: s, Stride: len(s)}
-}
-
-// overlap reports whether the valid views a and b share an element. Rows that
-// interleave, as those of two columns of one table do, share none.
-func overlap[T kernels.Float](a, b *kernels.Mat[T]) bool {
-	p, q := uintptr(unsafe.Pointer(unsafe.SliceData(a.Data))), uintptr(unsafe.Pointer(unsafe.SliceData(b.Data)))
-	size := unsafe.Sizeof(T(0))
-	return p < q+uintptr(len(b.Data))*size && q < p+uintptr(len(a.Data))*size && overlapByRows(a, b)
-}
-
-// overlapByRows looks at the rows of two whose Data have an address in common.
-func overlapByRows[T kernels.Float](a, b *kernels.Mat[T]) bool {
-	if a.Rows == 0 || a.Cols == 0 || b.Rows == 0 || b.Cols == 0 {
-		return false
-	}
-	a0, a1 := extent(a)
-	b0, b1 := extent(b)
-	if a1 <= b0 || b1 <= a0 {
-		return false
-	}
-	if a.Rows > b.Rows {
-		a, b = b, a
-		a0, b0 = b0, a0
-	}
-	size := unsafe.Sizeof(T(0))
-	width, stride := uintptr(b.Cols)*size, uintptr(b.Stride)*size
-	for i := range a.Rows {
-		lo := a0 + uintptr(i*a.Stride)*size
-		hi := lo + uintptr(a.Cols)*size
-		j := uintptr(0) // the first row of b that ends after lo
-		if lo >= b0+width {
-			j = (lo-b0-width)/stride + 1
-		}
-		if j < uintptr(b.Rows) && b0+j*stride < hi {
-			return true
-		}
-	}
-	return false
-}
-
-// extent returns the addresses of m's first element and of the end of its last.
-func extent[T kernels.Float](m *kernels.Mat[T]) (first, end uintptr) {
-	first = uintptr(unsafe.Pointer(unsafe.SliceData(m.Data)))
-	return first, first + uintptr((m.Rows-1)*m.Stride+m.Cols)*unsafe.Sizeof(T(0))
 }

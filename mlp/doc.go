@@ -11,7 +11,7 @@
 //
 // # Errors
 //
-// This package takes people's data, so it returns errors where the kernels
+// This package takes user data, so it returns errors where the kernels
 // panic. An error names the argument and both sizes, and whatever function
 // returns one has changed nothing. Values are not checked: a NaN goes where
 // the arithmetic takes it.

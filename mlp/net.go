@@ -64,7 +64,7 @@ func (n *Net[T]) Predict(dst, x kernels.Mat[T]) error {
 	if err := n.checkData(fn, &x, "dst", &dst); err != nil {
 		return err
 	}
-	if overlap(&dst, &x) {
+	if dst.Overlaps(x) {
 		return fmt.Errorf("mlp: %s: dst overlaps x", fn)
 	}
 	if err := n.checkApart(fn, "dst", &dst); err != nil {

@@ -1,6 +1,7 @@
 package mlp_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -114,7 +115,7 @@ func TestNewErrors(t *testing.T) {
 		{[]*mlp.Layer[float64]{layer(2, 3), layer(4, 1)}, "Layers[1].W is 4×1 but Layers[0].W has 3 columns"},
 		{[]*mlp.Layer[float64]{layer(0, 3)}, "Layers[0].W is 0×3 but a layer needs at least 1×1"},
 		{[]*mlp.Layer[float64]{layer(3, -1)}, "Layers[0].W is 3×-1 but a layer needs at least 1×1"},
-		{[]*mlp.Layer[float64]{layer(maxInt/2, maxInt/2)}, " elements"},
+		{[]*mlp.Layer[float64]{layer(maxInt/2, maxInt/2)}, fmt.Sprintf("Layers[0].W is %d×%[1]d with stride %[1]d but its Data has 0 elements", maxInt/2)},
 		{change(func(l *mlp.Layer[float64]) { l.B = l.B[:3] }), "Layers[1].W is 3×4 but its B has 3 elements"},
 		{change(func(l *mlp.Layer[float64]) { l.B = nil }), "Layers[1].W is 3×4 but its B has 0 elements"},
 		{change(func(l *mlp.Layer[float64]) { l.W.Stride = 3 }), "Layers[1].W is 3×4 but its stride is 3"},

@@ -7,9 +7,9 @@ import (
 	"github.com/lockstep-go/lockstep/kernels"
 )
 
-// Trainer fits a [Net] to data by gradient descent. It owns the memory that
-// training needs and changes the net's layers. It is for one goroutine at a
-// time.
+// Trainer fits a [Net] to data by gradient descent. It is made by [NewTrainer],
+// owns the memory that training needs and changes the net's layers. It is for
+// one goroutine at a time.
 type Trainer[T kernels.Float] struct {
 	net    *Net[T]
 	batch  int
@@ -35,7 +35,8 @@ type pass[T kernels.Float] struct {
 //
 // It returns an error if batch is below 1 or batch rows overflow int, or if n
 // is not what [New] accepts. Two layers must not overlap, since each would
-// undo part of the other's step: that is an error too.
+// undo part of the other's step: that is an error too. Memory that cannot be
+// had ends the program, as it does in make.
 func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
 	const fn = "NewTrainer"
 	if err := n.check(fn); err != nil {
@@ -80,9 +81,9 @@ func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
 //
 // The arithmetic is that of [kernels.DenseForward], [kernels.MSE],
 // [kernels.DenseBackward] and [kernels.SGD], one after the other: every
-// gradient is complete, and rounded, before rate multiplies it. A cost of NaN
-// or Inf is no error, and the update takes place: see to it that the rate is
-// small enough.
+// gradient is complete, and rounded, before rate multiplies it. A NaN or
+// infinite cost is not an error, and the update is still made: choose a rate
+// that is small enough.
 //
 // It returns an error, and changes nothing, if the shapes disagree, n is out
 // of range, a matrix is not valid, the operands overlap, or the layers are no
@@ -92,7 +93,7 @@ func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
 // [kernels.SetWorkers] allows them goroutines.
 func (t *Trainer[T]) Step(x, y kernels.Mat[T], rate T) (cost T, err error) {
 	if t.changed(&x, &y) {
-		if err := t.check("Step", &x, &y); err != nil {
+		if err := t.check(&x, &y); err != nil {
 			t.fit[0] = operand{rows: -1} // like no other
 			return 0, err
 		}
@@ -174,7 +175,8 @@ func view[T kernels.Float](rows, cols int, data []T) kernels.Mat[T] {
 }
 
 // check returns an error unless Step can go through with x and y.
-func (t *Trainer[T]) check(fn string, x, y *kernels.Mat[T]) error {
+func (t *Trainer[T]) check(x, y *kernels.Mat[T]) error {
+	const fn = "Step"
 	n := t.net
 	if err := n.check(fn); err != nil {
 		return err

@@ -284,7 +284,7 @@ func (r *results) writeOrder(b *strings.Builder) {
 
 The same C with one accumulator for each sum, in our order, and with up to
 eight, in a free one; the gradient is dz, db and dw. What the order alone costs
-is fixed/free; what it costs who uses Lockstep is ours/free: below 1 ours is
+is fixed/free; what it costs users of Lockstep is ours/free: below 1 ours is
 faster all the same.
 
 | n×in×out | type | pass | ours | C, fixed | C, free | fixed/free | ours/free |
