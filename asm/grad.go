@@ -7,11 +7,11 @@ import "slices"
 // with few inputs; gate, which makes dz and db alone; gateAround, which makes dz for
 // several CPUs; and column, the whole gradient of a layer with a single output.
 
-// A derivative makes dz of dy: times(z, y, zero) multiplies z by act'(y) and
-// destroys y; zero holds +0. Without it dz is dy.
+// A derivative makes dz of dy: times(z, y, by) multiplies z by act'(y) and
+// destroys y; Gater has set by. Without it dz is dy.
 type derivative struct {
 	act   int
-	times func(on Arithmetic, z, y, zero Vec)
+	times func(on Arithmetic, z, y, by Vec)
 }
 
 var derivatives = []derivative{
@@ -36,7 +36,7 @@ func byDerivative(m Machine, end string, body func(derivative)) {
 }
 
 // gradRows is how many rows of dw grad can compute: as many as fit at every
-// width beside dz, db, a vector of y, an element of x and zero.
+// width beside dz, db, a vector of y, an element of x and what Gater sets.
 func gradRows(s Spec) int {
 	return min((s.Vecs-2*maxCols-3)/maxCols, 4)
 }
@@ -71,7 +71,7 @@ func grad(m Machine) {
 // next, and registers.
 type gradRow struct {
 	dy, lddy, y, ldy, x, ldx Int
-	yv, xv, zero             Vec
+	yv, xv, by               Vec
 }
 
 // fold makes dz, and continues db and the rows of dw by it:
@@ -85,7 +85,7 @@ func (r gradRow) fold(m Machine, w width, d derivative, dz, db []Vec, dw [][]Vec
 		w.load(m, q, z, At(r.dy, 0))
 		if d.times != nil {
 			w.load(m, q, r.yv, At(r.y, 0))
-			d.times(on, z, r.yv, r.zero)
+			d.times(on, z, r.yv, r.by)
 		}
 		on.AddVec(db[q], db[q], z)
 	}
@@ -115,8 +115,8 @@ func gradTile(m Machine, r int, w width) {
 
 	row := gradRow{dy: arg(m, "dy"), lddy: arg(m, "lddy"), y: arg(m, "y"), ldy: arg(m, "ldy"), x: arg(m, "x"), ldx: arg(m, "ldx")}
 	n, dz := arg(m, "n"), m.VecsOf(w.vecs)
-	row.yv, row.xv, row.zero = m.Vec(), m.Vec(), m.Vec()
-	m.Zero(row.zero)
+	row.yv, row.xv, row.by = m.Vec(), m.Vec(), m.Vec()
+	m.Gater(row.by)
 	end := m.NewLabel("folded")
 	m.JumpIf(n, AtMost, 0, end)
 	byDerivative(m, end, func(d derivative) {
@@ -130,8 +130,8 @@ func gradTile(m Machine, r int, w width) {
 	row.free(m)
 	m.FreeInts(n)
 
-	positive(m, slices.Concat(append(dw, db[0])...), row.zero)
-	m.FreeVecs(row.yv, row.xv, row.zero)
+	positive(m, slices.Concat(append(dw, db[0])...), row.by)
+	m.FreeVecs(row.yv, row.xv, row.by)
 	storeTile(m, dw, w, "dw", "lddw")
 	storeIfWanted(m, "db", func() { storeTile(m, db, w, "db", "") })
 }
@@ -354,8 +354,8 @@ func (p gradBothPass) fold(w width) [][]Vec {
 		dz[i] = p.VecsOf(w.vecs)
 	}
 	row := gradRow{dy: p.pointer("dy"), lddy: arg(p, "lddy"), y: p.pointer("y"), ldy: arg(p, "ldy"), x: arg(p, "x"), ldx: arg(p, "ldx")}
-	row.yv, row.xv, row.zero = p.Vec(), p.Vec(), p.Vec()
-	p.Zero(row.zero)
+	row.yv, row.xv, row.by = p.Vec(), p.Vec(), p.Vec()
+	p.Gater(row.by)
 	left, whole, folded := arg(p, "n"), p.NewLabel("whole"), p.NewLabel("folded")
 	p.JumpIf(left, AtLeast, lanes, whole)
 	for _, z := range dz[1:] {
@@ -378,7 +378,7 @@ func (p gradBothPass) fold(w width) [][]Vec {
 		p.SetArg("x", row.x)
 	})
 	row.free(p)
-	p.FreeVecs(row.yv, row.xv, row.zero)
+	p.FreeVecs(row.yv, row.xv, row.by)
 	return dz
 }
 
@@ -505,8 +505,13 @@ func gateRows(m Machine, r int) {
 func gateColumns(m Machine, r int, d derivative, db *Int) {
 	dy, lddy, y, ldy, cols := arg(m, "dy"), arg(m, "lddy"), arg(m, "y"), arg(m, "ldy"), arg(m, "cols")
 	dyRows, yRows := m.Rows(r, dy, lddy), m.Rows(r, y, ldy)
-	sum, z, yv, zero := m.Vec(), m.Vec(), m.Vec(), m.Vec()
-	m.Zero(zero)
+	sum, z, yv, zero, by := m.Vec(), m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	if d.times != nil {
+		m.Gater(by)
+	}
+	if db != nil {
+		m.Zero(zero)
+	}
 	inBlocks(m, cols, 2, func(q int, p piece) {
 		if db != nil {
 			p.load(m, q, sum, At(*db, 0))
@@ -515,7 +520,7 @@ func gateColumns(m Machine, r int, d derivative, db *Int) {
 			p.load(m, q, z, dyRows.At[i])
 			if d.times != nil {
 				p.load(m, q, yv, yRows.At[i])
-				d.times(m, z, yv, zero)
+				d.times(m, z, yv, by)
 			}
 			if db != nil {
 				m.AddVec(sum, sum, z)
@@ -537,7 +542,7 @@ func gateColumns(m Machine, r int, d derivative, db *Int) {
 	})
 	m.FreeRows(dyRows)
 	m.FreeRows(yRows)
-	m.FreeVecs(sum, z, yv, zero)
+	m.FreeVecs(sum, z, yv, zero, by)
 	m.FreeInts(dy, lddy, y, ldy, cols)
 }
 
@@ -556,14 +561,14 @@ func gateAround(m Machine) {
 			return
 		}
 		dy, y, n := arg(m, "dy"), arg(m, "y"), arg(m, "n")
-		z, yv, zero, loop := m.Vec(), m.Vec(), m.Vec(), m.NewLabel("lines")
-		m.Zero(zero)
+		z, yv, by, loop := m.Vec(), m.Vec(), m.Vec(), m.NewLabel("lines")
+		m.Gater(by)
 		m.Label(loop)
 		m.Comment("dz = dy·act'(y)")
 		for q := 0; q < line; q += s.VecBytes {
 			m.Load(z, At(dy, q))
 			m.Load(yv, At(y, q))
-			d.times(m, z, yv, zero)
+			d.times(m, z, yv, by)
 			m.StoreAround(At(dy, q), z)
 		}
 		m.AddConst(dy, line)
@@ -571,7 +576,7 @@ func gateAround(m Machine) {
 		m.AddConst(n, -line/s.Float.Size)
 		m.JumpIf(n, AtLeast, 1, loop)
 		m.Fence()
-		m.FreeVecs(z, yv, zero)
+		m.FreeVecs(z, yv, by)
 		m.FreeInts(dy, y, n)
 	})
 	m.Return()
@@ -599,8 +604,9 @@ func columnPanel(m Machine, w width) {
 	dw := loadTile(m, 1, w, "dwinit", "")
 	wk := loadTile(m, 1, w, "w", "")[0]
 
-	db, z, t, zero := m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	db, z, t, zero, by := m.Vec(), m.Vec(), m.Vec(), m.Vec(), m.Vec()
 	m.Zero(zero)
+	m.Gater(by)
 	init := arg(m, "dbinit")
 	m.Splat(db, At(init, 0))
 	m.FreeInts(init)
@@ -614,7 +620,7 @@ func columnPanel(m Machine, w width) {
 		m.Splat(z, At(dy, 0))
 		if d.times != nil {
 			m.Splat(t, At(y, 0))
-			d.times(w.on(m, 0), z, t, zero)
+			d.times(w.on(m, 0), z, t, by)
 			m.StoreLane(At(dy, 0), Lane{z, 0})
 			m.Add(y, ldy)
 		}
@@ -647,7 +653,7 @@ func columnPanel(m Machine, w width) {
 		body(d, false)
 	})
 	m.FreeInts(dx, lddx, dy, lddy, y, ldy, x, ldx, n)
-	m.FreeVecs(z, t)
+	m.FreeVecs(z, t, by)
 	m.FreeVecs(wk...)
 	positive(m, append(dw[0], db), zero)
 	m.FreeVecs(zero)

@@ -228,6 +228,9 @@ type Machine interface {
 	Finish(v, by Vec, relu bool)
 	Finisher(by Vec, relu bool)
 
+	// Gater sets by for Gate.
+	Gater(by Vec)
+
 	// Short is the same machine with vectors of so many bytes at the most.
 	Short(bytes int) Machine
 
@@ -277,8 +280,8 @@ type Arithmetic interface {
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)
 
-	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
-	Gate(z, y, zero Vec)
+	// Gate: z = z if not y ≤ 0, else +0; Gater has set by. Destroys y.
+	Gate(z, y, by Vec)
 }
 
 // powerOfTwo is how many of so few elements are loaded together.

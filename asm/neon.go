@@ -350,6 +350,8 @@ func (m *neon) Finish(v, by Vec, relu bool) {
 	}
 }
 
+func (m *neon) Gater(Vec) {}
+
 // Gate: z AND NOT (y ≤ 0), which does not hold for a NaN.
 func (m *neon) Gate(z, y, _ Vec) {
 	m.word(words.fcmle, y, y, 0)

@@ -810,6 +810,8 @@ func (m *avx2) LoadColumns(rows []Addr, disp int, part *Part) []Vec {
 	})
 }
 
+func (m *avx2) Gater(by Vec) { m.Zero(by) }
+
 // Gate: z AND (y NLE 0), which holds for a NaN too.
 func (m *avx2) Gate(z, y, zero Vec) {
 	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.vec(zero), m.vec(y), m.vec(y))
@@ -933,8 +935,10 @@ func (m *avx512) LoadColumns(rows []Addr, disp int, part *Part) []Vec {
 	})
 }
 
-// Gate: z where y NLE 0, which holds for a NaN too.
-func (m *avx512) Gate(z, y, zero Vec) {
-	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.vec(zero), m.vec(y), reg.K2)
-	pick(&m.x86, m.VMOVAPS_Z, m.VMOVAPD_Z)(m.vec(z), reg.K2, m.vec(z))
+// Gate goes by the table that Finish goes by: z stays, or becomes +0, by the class of y. To
+// compare, and to move by the mask, takes twice as long.
+func (m *avx512) Gate(z, y, by Vec) {
+	pick(&m.x86, m.VFIXUPIMMPS, m.VFIXUPIMMPD)(imm(0), m.vec(by), m.vec(y), m.vec(z))
 }
+
+func (m *avx512) Gater(by Vec) { m.Finisher(by, true) }

@@ -35,40 +35,38 @@ TEXT ·gradAVX512F32(SB), NOSPLIT, $0-128
 	VMOVUPS 128(BX)(DX*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(BX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded4
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other5
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(BX), Z14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded4
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z15, K2, Z15
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
 	VMOVUPS      64(DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z16, K2, Z16
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z16
 	VADDPS       Z16, Z13, Z13
 	VMOVUPS      128(BX), Z17
 	VMOVUPS      128(DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z17, K2, Z17
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z17
 	VADDPS       Z17, Z14, Z14
 	VBROADCASTSS (DI), Z19
 	VFMADD231PS  Z19, Z15, Z0
@@ -190,40 +188,38 @@ fewer3:
 	VMOVUPS 128(BX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(BX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded10
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other11
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z9
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      128(BX), Z11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded10
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold12:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z12, K2, Z12
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
 	VMOVUPS      64(DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z13, K2, Z13
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z13
 	VADDPS       Z13, Z10, Z10
 	VMOVUPS      128(BX), Z14
 	VMOVUPS      128(DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z14, K2, Z14
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z14
 	VADDPS       Z14, Z11, Z11
 	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z16, Z12, Z0
@@ -327,40 +323,38 @@ fewer9:
 	VMOVUPS 128(BX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(BX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded16
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other17
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(BX), Z8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded16
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold18:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z9, K2, Z9
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
 	VMOVUPS      64(DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z10
 	VADDPS       Z10, Z7, Z7
 	VMOVUPS      128(BX), Z11
 	VMOVUPS      128(DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z11, K2, Z11
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z11
 	VADDPS       Z11, Z8, Z8
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z9, Z0
@@ -446,40 +440,38 @@ fewer15:
 	VMOVUPS 128(BX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(BX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded22
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other23
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(BX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded22
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold24:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z6, K2, Z6
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
 	VMOVUPS      64(DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z7
 	VADDPS       Z7, Z4, Z4
 	VMOVUPS      128(BX), Z8
 	VMOVUPS      128(DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z8, K2, Z8
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z8
 	VADDPS       Z8, Z5, Z5
 	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z10, Z6, Z0
@@ -540,50 +532,48 @@ unwanted26:
 
 fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded28
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other29
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	VMOVUPS      128(BX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded28
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold30:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX), Z5
-	VMOVUPS   128(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z5, K2, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   Z5, 128(BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold30
-	JMP       folded28
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z3
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     64(BX), Z4
+	VMOVUPS     64(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z4
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     128(BX), Z5
+	VMOVUPS     128(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z5
+	VADDPS      Z5, Z2, Z2
+	VMOVUPS     Z3, (BX)
+	VMOVUPS     Z4, 64(BX)
+	VMOVUPS     Z5, 128(BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold30
+	JMP         folded28
 
 other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -647,42 +637,40 @@ over2:
 	VMOVUPS 128(SI)(DI*1), X11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(DX), X14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded35
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other36
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(DX), X14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded35
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold37:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z15, K2, Z15
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
 	VMOVUPS      64(DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z16, K2, Z16
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z16
 	VADDPS       Z16, Z13, Z13
 	VMOVUPS      128(BX)(AX*1), X17
 	VMOVUPS      128(DX)(AX*1), X18
-	VCMPPS       $0x06, X20, X18, K2
-	VMOVAPS.Z    X17, K2, X17
+	VFIXUPIMMPS  $0x00, X20, X18, X17
 	VADDPS       X17, X14, X14
 	VBROADCASTSS (DI), Z19
 	VFMADD231PS  Z19, Z15, Z0
@@ -811,42 +799,40 @@ fewer34:
 	VMOVUPS 128(DX)(CX*2), X8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(DX), X11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded41
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other42
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z9
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      128(DX), X11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded41
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold43:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z12, K2, Z12
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
 	VMOVUPS      64(DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z13, K2, Z13
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z13
 	VADDPS       Z13, Z10, Z10
 	VMOVUPS      128(BX)(AX*1), X14
 	VMOVUPS      128(DX)(AX*1), X15
-	VCMPPS       $0x06, X17, X15, K2
-	VMOVAPS.Z    X14, K2, X14
+	VFIXUPIMMPS  $0x00, X17, X15, X14
 	VADDPS       X14, X11, X11
 	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z16, Z12, Z0
@@ -956,42 +942,40 @@ fewer40:
 	VMOVUPS 128(DX)(CX*1), X5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(DX), X8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded47
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other48
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(DX), X8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded47
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold49:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z9, K2, Z9
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
 	VMOVUPS      64(DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z10
 	VADDPS       Z10, Z7, Z7
 	VMOVUPS      128(BX)(AX*1), X11
 	VMOVUPS      128(DX)(AX*1), X12
-	VCMPPS       $0x06, X14, X12, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X14, X12, X11
 	VADDPS       X11, X8, X8
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z9, Z0
@@ -1083,42 +1067,40 @@ fewer46:
 	VMOVUPS 128(DX), X2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded53
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other54
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded53
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold55:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z6, K2, Z6
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
 	VMOVUPS      64(DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z7
 	VADDPS       Z7, Z4, Z4
 	VMOVUPS      128(BX)(AX*1), X8
 	VMOVUPS      128(DX)(AX*1), X9
-	VCMPPS       $0x06, X11, X9, K2
-	VMOVAPS.Z    X8, K2, X8
+	VFIXUPIMMPS  $0x00, X11, X9, X8
 	VADDPS       X8, X5, X5
 	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z10, Z6, Z0
@@ -1183,52 +1165,50 @@ unwanted57:
 
 fewer52:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), X2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded59
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other60
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	VMOVUPS      128(DX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded59
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold61:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX)(AX*1), X5
-	VMOVUPS   128(DX)(AX*1), X6
-	VCMPPS    $0x06, X8, X6, K2
-	VMOVAPS.Z X5, K2, X5
-	VADDPS    X5, X2, X2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   X5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold61
-	JMP       folded59
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z3
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     64(BX), Z4
+	VMOVUPS     64(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z4
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     128(BX)(AX*1), X5
+	VMOVUPS     128(DX)(AX*1), X6
+	VFIXUPIMMPS $0x00, X8, X6, X5
+	VADDPS      X5, X2, X2
+	VMOVUPS     Z3, (BX)
+	VMOVUPS     Z4, 64(BX)
+	VMOVUPS     X5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold61
+	JMP         folded59
 
 other60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -1294,42 +1274,40 @@ over33:
 	VMOVUPS 128(SI)(DI*1), Y11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(DX), Y14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded66
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other67
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(DX), Y14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded66
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold68:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z15, K2, Z15
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
 	VMOVUPS      64(DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z16, K2, Z16
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z16
 	VADDPS       Z16, Z13, Z13
 	VMOVUPS      128(BX)(AX*1), Y17
 	VMOVUPS      128(DX)(AX*1), Y18
-	VCMPPS       $0x06, Y20, Y18, K2
-	VMOVAPS.Z    Y17, K2, Y17
+	VFIXUPIMMPS  $0x00, Y20, Y18, Y17
 	VADDPS       Y17, Y14, Y14
 	VBROADCASTSS (DI), Z19
 	VFMADD231PS  Z19, Z15, Z0
@@ -1458,42 +1436,40 @@ fewer65:
 	VMOVUPS 128(DX)(CX*2), Y8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(DX), Y11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded72
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other73
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z9
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      128(DX), Y11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded72
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold74:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z12, K2, Z12
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
 	VMOVUPS      64(DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z13, K2, Z13
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z13
 	VADDPS       Z13, Z10, Z10
 	VMOVUPS      128(BX)(AX*1), Y14
 	VMOVUPS      128(DX)(AX*1), Y15
-	VCMPPS       $0x06, Y17, Y15, K2
-	VMOVAPS.Z    Y14, K2, Y14
+	VFIXUPIMMPS  $0x00, Y17, Y15, Y14
 	VADDPS       Y14, Y11, Y11
 	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z16, Z12, Z0
@@ -1603,42 +1579,40 @@ fewer71:
 	VMOVUPS 128(DX)(CX*1), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(DX), Y8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded78
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other79
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(DX), Y8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded78
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold80:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z9, K2, Z9
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
 	VMOVUPS      64(DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z10
 	VADDPS       Z10, Z7, Z7
 	VMOVUPS      128(BX)(AX*1), Y11
 	VMOVUPS      128(DX)(AX*1), Y12
-	VCMPPS       $0x06, Y14, Y12, K2
-	VMOVAPS.Z    Y11, K2, Y11
+	VFIXUPIMMPS  $0x00, Y14, Y12, Y11
 	VADDPS       Y11, Y8, Y8
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z9, Z0
@@ -1730,42 +1704,40 @@ fewer77:
 	VMOVUPS 128(DX), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded84
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other85
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded84
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold86:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z6, K2, Z6
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
 	VMOVUPS      64(DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z7
 	VADDPS       Z7, Z4, Z4
 	VMOVUPS      128(BX)(AX*1), Y8
 	VMOVUPS      128(DX)(AX*1), Y9
-	VCMPPS       $0x06, Y11, Y9, K2
-	VMOVAPS.Z    Y8, K2, Y8
+	VFIXUPIMMPS  $0x00, Y11, Y9, Y8
 	VADDPS       Y8, Y5, Y5
 	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z10, Z6, Z0
@@ -1830,52 +1802,50 @@ unwanted88:
 
 fewer83:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded90
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other91
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	VMOVUPS      128(DX), Y2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded90
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold92:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX)(AX*1), Y5
-	VMOVUPS   128(DX)(AX*1), Y6
-	VCMPPS    $0x06, Y8, Y6, K2
-	VMOVAPS.Z Y5, K2, Y5
-	VADDPS    Y5, Y2, Y2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   Y5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold92
-	JMP       folded90
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z3
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     64(BX), Z4
+	VMOVUPS     64(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z4
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     128(BX)(AX*1), Y5
+	VMOVUPS     128(DX)(AX*1), Y6
+	VFIXUPIMMPS $0x00, Y8, Y6, Y5
+	VADDPS      Y5, Y2, Y2
+	VMOVUPS     Z3, (BX)
+	VMOVUPS     Z4, 64(BX)
+	VMOVUPS     Y5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold92
+	JMP         folded90
 
 other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -1939,42 +1909,40 @@ over64:
 	VMOVUPS 128(SI)(DI*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(DX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded96
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other97
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(DX), Z14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded96
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold98:
 	VMOVUPS      (BX), Z15
 	VMOVUPS      (DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z15, K2, Z15
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z15
 	VADDPS       Z15, Z12, Z12
 	VMOVUPS      64(BX), Z16
 	VMOVUPS      64(DX), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z16, K2, Z16
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z16
 	VADDPS       Z16, Z13, Z13
 	VMOVUPS      128(BX)(AX*1), Z17
 	VMOVUPS      128(DX)(AX*1), Z18
-	VCMPPS       $0x06, Z20, Z18, K2
-	VMOVAPS.Z    Z17, K2, Z17
+	VFIXUPIMMPS  $0x00, Z20, Z18, Z17
 	VADDPS       Z17, Z14, Z14
 	VBROADCASTSS (DI), Z19
 	VFMADD231PS  Z19, Z15, Z0
@@ -2103,42 +2071,40 @@ fewer95:
 	VMOVUPS 128(DX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(DX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded102
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other103
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z9
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      128(DX), Z11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded102
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold104:
 	VMOVUPS      (BX), Z12
 	VMOVUPS      (DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z12, K2, Z12
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z12
 	VADDPS       Z12, Z9, Z9
 	VMOVUPS      64(BX), Z13
 	VMOVUPS      64(DX), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z13, K2, Z13
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z13
 	VADDPS       Z13, Z10, Z10
 	VMOVUPS      128(BX)(AX*1), Z14
 	VMOVUPS      128(DX)(AX*1), Z15
-	VCMPPS       $0x06, Z17, Z15, K2
-	VMOVAPS.Z    Z14, K2, Z14
+	VFIXUPIMMPS  $0x00, Z17, Z15, Z14
 	VADDPS       Z14, Z11, Z11
 	VBROADCASTSS (DI), Z16
 	VFMADD231PS  Z16, Z12, Z0
@@ -2248,42 +2214,40 @@ fewer101:
 	VMOVUPS 128(DX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(DX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded108
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other109
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(DX), Z8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded108
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold110:
 	VMOVUPS      (BX), Z9
 	VMOVUPS      (DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z9, K2, Z9
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z9
 	VADDPS       Z9, Z6, Z6
 	VMOVUPS      64(BX), Z10
 	VMOVUPS      64(DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z10
 	VADDPS       Z10, Z7, Z7
 	VMOVUPS      128(BX)(AX*1), Z11
 	VMOVUPS      128(DX)(AX*1), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z11, K2, Z11
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z11
 	VADDPS       Z11, Z8, Z8
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z9, Z0
@@ -2375,42 +2339,40 @@ fewer107:
 	VMOVUPS 128(DX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded114
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other115
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(DX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded114
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold116:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z6, K2, Z6
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z6
 	VADDPS       Z6, Z3, Z3
 	VMOVUPS      64(BX), Z7
 	VMOVUPS      64(DX), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z7
 	VADDPS       Z7, Z4, Z4
 	VMOVUPS      128(BX)(AX*1), Z8
 	VMOVUPS      128(DX)(AX*1), Z9
-	VCMPPS       $0x06, Z11, Z9, K2
-	VMOVAPS.Z    Z8, K2, Z8
+	VFIXUPIMMPS  $0x00, Z11, Z9, Z8
 	VADDPS       Z8, Z5, Z5
 	VBROADCASTSS (DI), Z10
 	VFMADD231PS  Z10, Z6, Z0
@@ -2475,52 +2437,50 @@ unwanted118:
 
 fewer113:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded120
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other121
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	VMOVUPS      128(DX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded120
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold122:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX)(AX*1), Z5
-	VMOVUPS   128(DX)(AX*1), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z5, K2, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   Z5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold122
-	JMP       folded120
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z3
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     64(BX), Z4
+	VMOVUPS     64(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z4
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     128(BX)(AX*1), Z5
+	VMOVUPS     128(DX)(AX*1), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z5
+	VADDPS      Z5, Z2, Z2
+	VMOVUPS     Z3, (BX)
+	VMOVUPS     Z4, 64(BX)
+	VMOVUPS     Z5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold122
+	JMP         folded120
 
 other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -2579,34 +2539,33 @@ narrower1:
 	VMOVUPS 64(BX)(DX*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z8
-	VMOVUPS 64(BX), Z9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded128
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other129
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded128
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other129
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold130:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX), Z11
 	VMOVUPS      64(DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z11, K2, Z11
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z11
 	VADDPS       Z11, Z9, Z9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
@@ -2704,34 +2663,33 @@ fewer127:
 	VMOVUPS 64(BX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded134
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other135
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded134
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold136:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
-	VCMPPS       $0x06, Z12, Z10, K2
-	VMOVAPS.Z    Z8, K2, Z8
+	VFIXUPIMMPS  $0x00, Z12, Z10, Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX), Z9
 	VMOVUPS      64(DX), Z10
-	VCMPPS       $0x06, Z12, Z10, K2
-	VMOVAPS.Z    Z9, K2, Z9
+	VFIXUPIMMPS  $0x00, Z12, Z10, Z9
 	VADDPS       Z9, Z7, Z7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
@@ -2816,34 +2774,33 @@ fewer133:
 	VMOVUPS 64(BX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(BX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded140
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other141
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded140
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other141
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold142:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
-	VCMPPS       $0x06, Z10, Z8, K2
-	VMOVAPS.Z    Z6, K2, Z6
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX), Z7
 	VMOVUPS      64(DX), Z8
-	VCMPPS       $0x06, Z10, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VADDPS       Z7, Z5, Z5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z9, Z6, Z0
@@ -2915,34 +2872,33 @@ fewer139:
 	VMOVUPS 64(BX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(BX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded146
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other147
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded146
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold148:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z4, K2, Z4
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX), Z5
 	VMOVUPS      64(DX), Z6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VADDPS       Z5, Z3, Z3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z4, Z0
@@ -2994,43 +2950,42 @@ unwanted150:
 
 fewer145:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded152
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other153
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded152
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold154:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX), Z3
-	VMOVUPS   64(DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z1, Z1
-	VMOVUPS   Z2, (BX)
-	VMOVUPS   Z3, 64(BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold154
-	JMP       folded152
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     64(BX), Z3
+	VMOVUPS     64(DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z3
+	VADDPS      Z3, Z1, Z1
+	VMOVUPS     Z2, (BX)
+	VMOVUPS     Z3, 64(BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold154
+	JMP         folded152
 
 other153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -3086,36 +3041,35 @@ over126:
 	VMOVUPS 64(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z8
-	VMOVUPS 64(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded159
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other160
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded159
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other160
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold161:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX)(AX*1), X11
 	VMOVUPS      64(DX)(AX*1), X12
-	VCMPPS       $0x06, X14, X12, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X14, X12, X11
 	VADDPS       X11, X9, X9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
@@ -3220,36 +3174,35 @@ fewer158:
 	VMOVUPS 64(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(DX), X7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded165
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other166
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded165
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other166
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold167:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
-	VCMPPS       $0x06, Z12, Z10, K2
-	VMOVAPS.Z    Z8, K2, Z8
+	VFIXUPIMMPS  $0x00, Z12, Z10, Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX)(AX*1), X9
 	VMOVUPS      64(DX)(AX*1), X10
-	VCMPPS       $0x06, X12, X10, K2
-	VMOVAPS.Z    X9, K2, X9
+	VFIXUPIMMPS  $0x00, X12, X10, X9
 	VADDPS       X9, X7, X7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
@@ -3340,36 +3293,35 @@ fewer164:
 	VMOVUPS 64(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded171
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other172
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded171
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold173:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
-	VCMPPS       $0x06, Z10, Z8, K2
-	VMOVAPS.Z    Z6, K2, Z6
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX)(AX*1), X7
 	VMOVUPS      64(DX)(AX*1), X8
-	VCMPPS       $0x06, X10, X8, K2
-	VMOVAPS.Z    X7, K2, X7
+	VFIXUPIMMPS  $0x00, X10, X8, X7
 	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z9, Z6, Z0
@@ -3447,36 +3399,35 @@ fewer170:
 	VMOVUPS 64(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(DX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded177
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other178
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded177
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other178
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold179:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z4, K2, Z4
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX)(AX*1), X5
 	VMOVUPS      64(DX)(AX*1), X6
-	VCMPPS       $0x06, X8, X6, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X8, X6, X5
 	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z4, Z0
@@ -3532,45 +3483,44 @@ unwanted181:
 
 fewer176:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded183
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other184
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded183
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other184
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold185:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX)(AX*1), X3
-	VMOVUPS   64(DX)(AX*1), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X3, K2, X3
-	VADDPS    X3, X1, X1
-	VMOVUPS   Z2, (BX)
-	VMOVUPS   X3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold185
-	JMP       folded183
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     64(BX)(AX*1), X3
+	VMOVUPS     64(DX)(AX*1), X4
+	VFIXUPIMMPS $0x00, X6, X4, X3
+	VADDPS      X3, X1, X1
+	VMOVUPS     Z2, (BX)
+	VMOVUPS     X3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold185
+	JMP         folded183
 
 other184:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -3628,36 +3578,35 @@ over157:
 	VMOVUPS 64(SI)(DI*1), Y7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z8
-	VMOVUPS 64(DX), Y9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded190
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other191
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(DX), Y9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded190
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other191
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold192:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX)(AX*1), Y11
 	VMOVUPS      64(DX)(AX*1), Y12
-	VCMPPS       $0x06, Y14, Y12, K2
-	VMOVAPS.Z    Y11, K2, Y11
+	VFIXUPIMMPS  $0x00, Y14, Y12, Y11
 	VADDPS       Y11, Y9, Y9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
@@ -3762,36 +3711,35 @@ fewer189:
 	VMOVUPS 64(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded196
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other197
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(DX), Y7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded196
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other197
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold198:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
-	VCMPPS       $0x06, Z12, Z10, K2
-	VMOVAPS.Z    Z8, K2, Z8
+	VFIXUPIMMPS  $0x00, Z12, Z10, Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX)(AX*1), Y9
 	VMOVUPS      64(DX)(AX*1), Y10
-	VCMPPS       $0x06, Y12, Y10, K2
-	VMOVAPS.Z    Y9, K2, Y9
+	VFIXUPIMMPS  $0x00, Y12, Y10, Y9
 	VADDPS       Y9, Y7, Y7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
@@ -3882,36 +3830,35 @@ fewer195:
 	VMOVUPS 64(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded202
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other203
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded202
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold204:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
-	VCMPPS       $0x06, Z10, Z8, K2
-	VMOVAPS.Z    Z6, K2, Z6
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX)(AX*1), Y7
 	VMOVUPS      64(DX)(AX*1), Y8
-	VCMPPS       $0x06, Y10, Y8, K2
-	VMOVAPS.Z    Y7, K2, Y7
+	VFIXUPIMMPS  $0x00, Y10, Y8, Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z9, Z6, Z0
@@ -3989,36 +3936,35 @@ fewer201:
 	VMOVUPS 64(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded208
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other209
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(DX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded208
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other209
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold210:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z4, K2, Z4
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX)(AX*1), Y5
 	VMOVUPS      64(DX)(AX*1), Y6
-	VCMPPS       $0x06, Y8, Y6, K2
-	VMOVAPS.Z    Y5, K2, Y5
+	VFIXUPIMMPS  $0x00, Y8, Y6, Y5
 	VADDPS       Y5, Y3, Y3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z4, Z0
@@ -4074,45 +4020,44 @@ unwanted212:
 
 fewer207:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded214
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other215
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(DX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded214
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold216:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX)(AX*1), Y3
-	VMOVUPS   64(DX)(AX*1), Y4
-	VCMPPS    $0x06, Y6, Y4, K2
-	VMOVAPS.Z Y3, K2, Y3
-	VADDPS    Y3, Y1, Y1
-	VMOVUPS   Z2, (BX)
-	VMOVUPS   Y3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold216
-	JMP       folded214
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     64(BX)(AX*1), Y3
+	VMOVUPS     64(DX)(AX*1), Y4
+	VFIXUPIMMPS $0x00, Y6, Y4, Y3
+	VADDPS      Y3, Y1, Y1
+	VMOVUPS     Z2, (BX)
+	VMOVUPS     Y3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold216
+	JMP         folded214
 
 other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -4168,36 +4113,35 @@ over188:
 	VMOVUPS 64(SI)(DI*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z8
-	VMOVUPS 64(DX), Z9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded220
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other221
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(DX), Z9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded220
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold222:
 	VMOVUPS      (BX), Z10
 	VMOVUPS      (DX), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z10, K2, Z10
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z10
 	VADDPS       Z10, Z8, Z8
 	VMOVUPS      64(BX)(AX*1), Z11
 	VMOVUPS      64(DX)(AX*1), Z12
-	VCMPPS       $0x06, Z14, Z12, K2
-	VMOVAPS.Z    Z11, K2, Z11
+	VFIXUPIMMPS  $0x00, Z14, Z12, Z11
 	VADDPS       Z11, Z9, Z9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Z13, Z10, Z0
@@ -4302,36 +4246,35 @@ fewer219:
 	VMOVUPS 64(DX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(DX), Z7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded226
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other227
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(DX), Z7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded226
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold228:
 	VMOVUPS      (BX), Z8
 	VMOVUPS      (DX), Z10
-	VCMPPS       $0x06, Z12, Z10, K2
-	VMOVAPS.Z    Z8, K2, Z8
+	VFIXUPIMMPS  $0x00, Z12, Z10, Z8
 	VADDPS       Z8, Z6, Z6
 	VMOVUPS      64(BX)(AX*1), Z9
 	VMOVUPS      64(DX)(AX*1), Z10
-	VCMPPS       $0x06, Z12, Z10, K2
-	VMOVAPS.Z    Z9, K2, Z9
+	VFIXUPIMMPS  $0x00, Z12, Z10, Z9
 	VADDPS       Z9, Z7, Z7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Z11, Z8, Z0
@@ -4422,36 +4365,35 @@ fewer225:
 	VMOVUPS 64(DX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded232
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other233
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(DX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded232
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other233
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold234:
 	VMOVUPS      (BX), Z6
 	VMOVUPS      (DX), Z8
-	VCMPPS       $0x06, Z10, Z8, K2
-	VMOVAPS.Z    Z6, K2, Z6
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z6
 	VADDPS       Z6, Z4, Z4
 	VMOVUPS      64(BX)(AX*1), Z7
 	VMOVUPS      64(DX)(AX*1), Z8
-	VCMPPS       $0x06, Z10, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VADDPS       Z7, Z5, Z5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Z9, Z6, Z0
@@ -4529,36 +4471,35 @@ fewer231:
 	VMOVUPS 64(DX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(DX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded238
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other239
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(DX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded238
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other239
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold240:
 	VMOVUPS      (BX), Z4
 	VMOVUPS      (DX), Z6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z4, K2, Z4
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z4
 	VADDPS       Z4, Z2, Z2
 	VMOVUPS      64(BX)(AX*1), Z5
 	VMOVUPS      64(DX)(AX*1), Z6
-	VCMPPS       $0x06, Z8, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VADDPS       Z5, Z3, Z3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Z7, Z4, Z0
@@ -4614,45 +4555,44 @@ unwanted242:
 
 fewer237:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded244
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other245
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(DX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded244
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold246:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX)(AX*1), Z3
-	VMOVUPS   64(DX)(AX*1), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z1, Z1
-	VMOVUPS   Z2, (BX)
-	VMOVUPS   Z3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold246
-	JMP       folded244
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     64(BX)(AX*1), Z3
+	VMOVUPS     64(DX)(AX*1), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z3
+	VADDPS      Z3, Z1, Z1
+	VMOVUPS     Z2, (BX)
+	VMOVUPS     Z3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold246
+	JMP         folded244
 
 other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -4701,28 +4641,28 @@ narrower125:
 	VMOVUPS (BX)(DX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded251
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other252
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded251
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold253:
 	VMOVUPS          (BX), Z5
 	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z5, K2, Z5
+	VFIXUPIMMPS      $0x00, Z8, Z6, Z5
 	VADDPS           Z5, Z4, Z4
 	VFMADD231PS.BCST (DI), Z5, Z0
 	VFMADD231PS.BCST 4(DI), Z5, Z1
@@ -4788,28 +4728,28 @@ fewer250:
 	VMOVUPS (BX)(CX*2), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded257
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other258
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded257
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other258
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold259:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z5
-	VCMPPS           $0x06, Z7, Z5, K2
-	VMOVAPS.Z        Z4, K2, Z4
+	VFIXUPIMMPS      $0x00, Z7, Z5, Z4
 	VADDPS           Z4, Z3, Z3
 	VFMADD231PS.BCST (DI), Z4, Z0
 	VFMADD231PS.BCST 4(DI), Z4, Z1
@@ -4869,28 +4809,28 @@ fewer256:
 	VMOVUPS (BX)(CX*1), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded263
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other264
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded263
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other264
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold265:
 	VMOVUPS          (BX), Z3
 	VMOVUPS          (DX), Z4
-	VCMPPS           $0x06, Z6, Z4, K2
-	VMOVAPS.Z        Z3, K2, Z3
+	VFIXUPIMMPS      $0x00, Z6, Z4, Z3
 	VADDPS           Z3, Z2, Z2
 	VFMADD231PS.BCST (DI), Z3, Z0
 	VFMADD231PS.BCST 4(DI), Z3, Z1
@@ -4944,28 +4884,28 @@ fewer262:
 	VMOVUPS (BX), Z0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded269
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other270
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded269
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold271:
 	VMOVUPS          (BX), Z2
 	VMOVUPS          (DX), Z3
-	VCMPPS           $0x06, Z5, Z3, K2
-	VMOVAPS.Z        Z2, K2, Z2
+	VFIXUPIMMPS      $0x00, Z5, Z3, Z2
 	VADDPS           Z2, Z1, Z1
 	VFMADD231PS.BCST (DI), Z2, Z0
 	VMOVUPS          Z2, (BX)
@@ -5006,36 +4946,36 @@ unwanted273:
 
 fewer268:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded275
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other276
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded275
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold277:
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z4, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold277
-	JMP       folded275
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold277
+	JMP         folded275
 
 other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -5078,28 +5018,28 @@ over249:
 	VMOVUPS (BX)(DX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded282
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other283
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded282
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold284:
 	VMOVUPS          (BX), Y5
 	VMOVUPS          (DX), Y6
-	VCMPPS           $0x06, Y8, Y6, K2
-	VMOVAPS.Z        Y5, K2, Y5
+	VFIXUPIMMPS      $0x00, Y8, Y6, Y5
 	VADDPS           Y5, Y4, Y4
 	VFMADD231PS.BCST (DI), Y5, Y0
 	VFMADD231PS.BCST 4(DI), Y5, Y1
@@ -5165,28 +5105,28 @@ fewer281:
 	VMOVUPS (BX)(CX*2), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded288
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other289
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded288
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other289
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold290:
 	VMOVUPS          (BX), Y4
 	VMOVUPS          (DX), Y5
-	VCMPPS           $0x06, Y7, Y5, K2
-	VMOVAPS.Z        Y4, K2, Y4
+	VFIXUPIMMPS      $0x00, Y7, Y5, Y4
 	VADDPS           Y4, Y3, Y3
 	VFMADD231PS.BCST (DI), Y4, Y0
 	VFMADD231PS.BCST 4(DI), Y4, Y1
@@ -5246,28 +5186,28 @@ fewer287:
 	VMOVUPS (BX)(CX*1), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded294
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other295
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded294
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other295
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold296:
 	VMOVUPS          (BX), Y3
 	VMOVUPS          (DX), Y4
-	VCMPPS           $0x06, Y6, Y4, K2
-	VMOVAPS.Z        Y3, K2, Y3
+	VFIXUPIMMPS      $0x00, Y6, Y4, Y3
 	VADDPS           Y3, Y2, Y2
 	VFMADD231PS.BCST (DI), Y3, Y0
 	VFMADD231PS.BCST 4(DI), Y3, Y1
@@ -5321,28 +5261,28 @@ fewer293:
 	VMOVUPS (BX), Y0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded300
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other301
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded300
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold302:
 	VMOVUPS          (BX), Y2
 	VMOVUPS          (DX), Y3
-	VCMPPS           $0x06, Y5, Y3, K2
-	VMOVAPS.Z        Y2, K2, Y2
+	VFIXUPIMMPS      $0x00, Y5, Y3, Y2
 	VADDPS           Y2, Y1, Y1
 	VFMADD231PS.BCST (DI), Y2, Y0
 	VMOVUPS          Y2, (BX)
@@ -5383,36 +5323,36 @@ unwanted304:
 
 fewer299:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded306
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other307
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded306
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other307
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold308:
-	VMOVUPS   (BX), Y1
-	VMOVUPS   (DX), Y2
-	VCMPPS    $0x06, Y4, Y2, K2
-	VMOVAPS.Z Y1, K2, Y1
-	VADDPS    Y1, Y0, Y0
-	VMOVUPS   Y1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold308
-	JMP       folded306
+	VMOVUPS     (BX), Y1
+	VMOVUPS     (DX), Y2
+	VFIXUPIMMPS $0x00, Y4, Y2, Y1
+	VADDPS      Y1, Y0, Y0
+	VMOVUPS     Y1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold308
+	JMP         folded306
 
 other307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -5464,36 +5404,35 @@ over280:
 	VMOVUPS 32(SI)(DI*1), Y7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y8
-	VMOVUPS 32(DX), Y9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded313
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other314
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(DX), Y9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded313
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other314
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold315:
 	VMOVUPS      (BX), Y10
 	VMOVUPS      (DX), Y12
-	VCMPPS       $0x06, Y14, Y12, K2
-	VMOVAPS.Z    Y10, K2, Y10
+	VFIXUPIMMPS  $0x00, Y14, Y12, Y10
 	VADDPS       Y10, Y8, Y8
 	VMOVUPS      32(BX)(AX*1), Y11
 	VMOVUPS      32(DX)(AX*1), Y12
-	VCMPPS       $0x06, Y14, Y12, K2
-	VMOVAPS.Z    Y11, K2, Y11
+	VFIXUPIMMPS  $0x00, Y14, Y12, Y11
 	VADDPS       Y11, Y9, Y9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  Y13, Y10, Y0
@@ -5598,36 +5537,35 @@ fewer312:
 	VMOVUPS 32(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y6
-	VMOVUPS 32(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded319
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other320
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(DX), Y7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded319
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold321:
 	VMOVUPS      (BX), Y8
 	VMOVUPS      (DX), Y10
-	VCMPPS       $0x06, Y12, Y10, K2
-	VMOVAPS.Z    Y8, K2, Y8
+	VFIXUPIMMPS  $0x00, Y12, Y10, Y8
 	VADDPS       Y8, Y6, Y6
 	VMOVUPS      32(BX)(AX*1), Y9
 	VMOVUPS      32(DX)(AX*1), Y10
-	VCMPPS       $0x06, Y12, Y10, K2
-	VMOVAPS.Z    Y9, K2, Y9
+	VFIXUPIMMPS  $0x00, Y12, Y10, Y9
 	VADDPS       Y9, Y7, Y7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  Y11, Y8, Y0
@@ -5718,36 +5656,35 @@ fewer318:
 	VMOVUPS 32(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y4
-	VMOVUPS 32(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded325
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other326
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded325
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other326
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold327:
 	VMOVUPS      (BX), Y6
 	VMOVUPS      (DX), Y8
-	VCMPPS       $0x06, Y10, Y8, K2
-	VMOVAPS.Z    Y6, K2, Y6
+	VFIXUPIMMPS  $0x00, Y10, Y8, Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX)(AX*1), Y7
 	VMOVUPS      32(DX)(AX*1), Y8
-	VCMPPS       $0x06, Y10, Y8, K2
-	VMOVAPS.Z    Y7, K2, Y7
+	VFIXUPIMMPS  $0x00, Y10, Y8, Y7
 	VADDPS       Y7, Y5, Y5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  Y9, Y6, Y0
@@ -5825,36 +5762,35 @@ fewer324:
 	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded331
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other332
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(DX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded331
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other332
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold333:
 	VMOVUPS      (BX), Y4
 	VMOVUPS      (DX), Y6
-	VCMPPS       $0x06, Y8, Y6, K2
-	VMOVAPS.Z    Y4, K2, Y4
+	VFIXUPIMMPS  $0x00, Y8, Y6, Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX)(AX*1), Y5
 	VMOVUPS      32(DX)(AX*1), Y6
-	VCMPPS       $0x06, Y8, Y6, K2
-	VMOVAPS.Z    Y5, K2, Y5
+	VFIXUPIMMPS  $0x00, Y8, Y6, Y5
 	VADDPS       Y5, Y3, Y3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  Y7, Y4, Y0
@@ -5910,45 +5846,44 @@ unwanted335:
 
 fewer330:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded337
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other338
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y0
+	VMOVUPS      32(DX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded337
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other338
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold339:
-	VMOVUPS   (BX), Y2
-	VMOVUPS   (DX), Y4
-	VCMPPS    $0x06, Y6, Y4, K2
-	VMOVAPS.Z Y2, K2, Y2
-	VADDPS    Y2, Y0, Y0
-	VMOVUPS   32(BX)(AX*1), Y3
-	VMOVUPS   32(DX)(AX*1), Y4
-	VCMPPS    $0x06, Y6, Y4, K2
-	VMOVAPS.Z Y3, K2, Y3
-	VADDPS    Y3, Y1, Y1
-	VMOVUPS   Y2, (BX)
-	VMOVUPS   Y3, 32(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold339
-	JMP       folded337
+	VMOVUPS     (BX), Y2
+	VMOVUPS     (DX), Y4
+	VFIXUPIMMPS $0x00, Y6, Y4, Y2
+	VADDPS      Y2, Y0, Y0
+	VMOVUPS     32(BX)(AX*1), Y3
+	VMOVUPS     32(DX)(AX*1), Y4
+	VFIXUPIMMPS $0x00, Y6, Y4, Y3
+	VADDPS      Y3, Y1, Y1
+	VMOVUPS     Y2, (BX)
+	VMOVUPS     Y3, 32(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold339
+	JMP         folded337
 
 other338:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -5997,28 +5932,28 @@ over311:
 	VMOVUPS (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded344
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other345
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded344
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other345
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold346:
 	VMOVUPS          (BX), X5
 	VMOVUPS          (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
 	VFMADD231PS.BCST 4(DI), X5, X1
@@ -6084,28 +6019,28 @@ fewer343:
 	VMOVUPS (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded350
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other351
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded350
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold352:
 	VMOVUPS          (BX), X4
 	VMOVUPS          (DX), X5
-	VCMPPS           $0x06, X7, X5, K2
-	VMOVAPS.Z        X4, K2, X4
+	VFIXUPIMMPS      $0x00, X7, X5, X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
 	VFMADD231PS.BCST 4(DI), X4, X1
@@ -6165,28 +6100,28 @@ fewer349:
 	VMOVUPS (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded356
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other357
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded356
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other357
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold358:
 	VMOVUPS          (BX), X3
 	VMOVUPS          (DX), X4
-	VCMPPS           $0x06, X6, X4, K2
-	VMOVAPS.Z        X3, K2, X3
+	VFIXUPIMMPS      $0x00, X6, X4, X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
 	VFMADD231PS.BCST 4(DI), X3, X1
@@ -6240,28 +6175,28 @@ fewer355:
 	VMOVUPS (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded362
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other363
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded362
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other363
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold364:
 	VMOVUPS          (BX), X2
 	VMOVUPS          (DX), X3
-	VCMPPS           $0x06, X5, X3, K2
-	VMOVAPS.Z        X2, K2, X2
+	VFIXUPIMMPS      $0x00, X5, X3, X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	VMOVUPS          X2, (BX)
@@ -6302,36 +6237,36 @@ unwanted366:
 
 fewer361:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded368
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other369
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded368
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other369
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold370:
-	VMOVUPS   (BX), X1
-	VMOVUPS   (DX), X2
-	VCMPPS    $0x06, X4, X2, K2
-	VMOVAPS.Z X1, K2, X1
-	VADDPS    X1, X0, X0
-	VMOVUPS   X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold370
-	JMP       folded368
+	VMOVUPS     (BX), X1
+	VMOVUPS     (DX), X2
+	VFIXUPIMMPS $0x00, X4, X2, X1
+	VADDPS      X1, X0, X0
+	VMOVUPS     X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold370
+	JMP         folded368
 
 other369:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -6383,36 +6318,35 @@ over342:
 	VMOVUPS 16(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X8
-	VMOVUPS 16(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded375
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other376
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X8
+	VMOVUPS      16(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded375
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other376
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold377:
 	VMOVUPS      (BX), X10
 	VMOVUPS      (DX), X12
-	VCMPPS       $0x06, X14, X12, K2
-	VMOVAPS.Z    X10, K2, X10
+	VFIXUPIMMPS  $0x00, X14, X12, X10
 	VADDPS       X10, X8, X8
 	VMOVUPS      16(BX)(AX*1), X11
 	VMOVUPS      16(DX)(AX*1), X12
-	VCMPPS       $0x06, X14, X12, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X14, X12, X11
 	VADDPS       X11, X9, X9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  X13, X10, X0
@@ -6517,36 +6451,35 @@ fewer374:
 	VMOVUPS 16(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X6
-	VMOVUPS 16(DX), X7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded381
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other382
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X6
+	VMOVUPS      16(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded381
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other382
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold383:
 	VMOVUPS      (BX), X8
 	VMOVUPS      (DX), X10
-	VCMPPS       $0x06, X12, X10, K2
-	VMOVAPS.Z    X8, K2, X8
+	VFIXUPIMMPS  $0x00, X12, X10, X8
 	VADDPS       X8, X6, X6
 	VMOVUPS      16(BX)(AX*1), X9
 	VMOVUPS      16(DX)(AX*1), X10
-	VCMPPS       $0x06, X12, X10, K2
-	VMOVAPS.Z    X9, K2, X9
+	VFIXUPIMMPS  $0x00, X12, X10, X9
 	VADDPS       X9, X7, X7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  X11, X8, X0
@@ -6637,36 +6570,35 @@ fewer380:
 	VMOVUPS 16(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X4
-	VMOVUPS 16(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded387
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other388
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X4
+	VMOVUPS      16(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded387
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold389:
 	VMOVUPS      (BX), X6
 	VMOVUPS      (DX), X8
-	VCMPPS       $0x06, X10, X8, K2
-	VMOVAPS.Z    X6, K2, X6
+	VFIXUPIMMPS  $0x00, X10, X8, X6
 	VADDPS       X6, X4, X4
 	VMOVUPS      16(BX)(AX*1), X7
 	VMOVUPS      16(DX)(AX*1), X8
-	VCMPPS       $0x06, X10, X8, K2
-	VMOVAPS.Z    X7, K2, X7
+	VFIXUPIMMPS  $0x00, X10, X8, X7
 	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  X9, X6, X0
@@ -6744,36 +6676,35 @@ fewer386:
 	VMOVUPS 16(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X2
-	VMOVUPS 16(DX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded393
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other394
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X2
+	VMOVUPS      16(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded393
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other394
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold395:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
-	VCMPPS       $0x06, X8, X6, K2
-	VMOVAPS.Z    X4, K2, X4
+	VFIXUPIMMPS  $0x00, X8, X6, X4
 	VADDPS       X4, X2, X2
 	VMOVUPS      16(BX)(AX*1), X5
 	VMOVUPS      16(DX)(AX*1), X6
-	VCMPPS       $0x06, X8, X6, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X8, X6, X5
 	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  X7, X4, X0
@@ -6829,45 +6760,44 @@ unwanted397:
 
 fewer392:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded399
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other400
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X0
+	VMOVUPS      16(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded399
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold401:
-	VMOVUPS   (BX), X2
-	VMOVUPS   (DX), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X2, K2, X2
-	VADDPS    X2, X0, X0
-	VMOVUPS   16(BX)(AX*1), X3
-	VMOVUPS   16(DX)(AX*1), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X3, K2, X3
-	VADDPS    X3, X1, X1
-	VMOVUPS   X2, (BX)
-	VMOVUPS   X3, 16(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold401
-	JMP       folded399
+	VMOVUPS     (BX), X2
+	VMOVUPS     (DX), X4
+	VFIXUPIMMPS $0x00, X6, X4, X2
+	VADDPS      X2, X0, X0
+	VMOVUPS     16(BX)(AX*1), X3
+	VMOVUPS     16(DX)(AX*1), X4
+	VFIXUPIMMPS $0x00, X6, X4, X3
+	VADDPS      X3, X1, X1
+	VMOVUPS     X2, (BX)
+	VMOVUPS     X3, 16(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold401
+	JMP         folded399
 
 other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -6916,28 +6846,28 @@ over373:
 	VMOVSD (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X4
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z8, Z8, Z8
-	TESTQ  R9, R9
-	JLE    folded406
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other407
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded406
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other407
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold408:
 	VMOVSD           (BX), X5
 	VMOVSD           (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
 	VFMADD231PS.BCST 4(DI), X5, X1
@@ -7003,28 +6933,28 @@ fewer405:
 	VMOVSD (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X3
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z7, Z7, Z7
-	TESTQ  R9, R9
-	JLE    folded412
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other413
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded412
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other413
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold414:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X5
-	VCMPPS           $0x06, X7, X5, K2
-	VMOVAPS.Z        X4, K2, X4
+	VFIXUPIMMPS      $0x00, X7, X5, X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
 	VFMADD231PS.BCST 4(DI), X4, X1
@@ -7084,28 +7014,28 @@ fewer411:
 	VMOVSD (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X2
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z6, Z6, Z6
-	TESTQ  R9, R9
-	JLE    folded418
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other419
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded418
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other419
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold420:
 	VMOVSD           (BX), X3
 	VMOVSD           (DX), X4
-	VCMPPS           $0x06, X6, X4, K2
-	VMOVAPS.Z        X3, K2, X3
+	VFIXUPIMMPS      $0x00, X6, X4, X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
 	VFMADD231PS.BCST 4(DI), X3, X1
@@ -7159,28 +7089,28 @@ fewer417:
 	VMOVSD (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X1
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z5, Z5, Z5
-	TESTQ  R9, R9
-	JLE    folded424
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other425
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded424
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other425
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold426:
 	VMOVSD           (BX), X2
 	VMOVSD           (DX), X3
-	VCMPPS           $0x06, X5, X3, K2
-	VMOVAPS.Z        X2, K2, X2
+	VFIXUPIMMPS      $0x00, X5, X3, X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	VMOVSD           X2, (BX)
@@ -7221,36 +7151,36 @@ unwanted428:
 
 fewer423:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X0
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z4, Z4, Z4
-	TESTQ  R9, R9
-	JLE    folded430
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other431
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded430
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other431
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold432:
-	VMOVSD    (BX), X1
-	VMOVSD    (DX), X2
-	VCMPPS    $0x06, X4, X2, K2
-	VMOVAPS.Z X1, K2, X1
-	VADDPS    X1, X0, X0
-	VMOVSD    X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold432
-	JMP       folded430
+	VMOVSD      (BX), X1
+	VMOVSD      (DX), X2
+	VFIXUPIMMPS $0x00, X4, X2, X1
+	VADDPS      X1, X0, X0
+	VMOVSD      X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold432
+	JMP         folded430
 
 other431:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -7302,36 +7232,35 @@ over404:
 	VMOVSD 8(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X8
-	VMOVSD 8(DX), X9
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z14, Z14, Z14
-	TESTQ  R9, R9
-	JLE    folded437
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other438
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X8
+	VMOVSD       8(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded437
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other438
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold439:
 	VMOVSD       (BX), X10
 	VMOVSD       (DX), X12
-	VCMPPS       $0x06, X14, X12, K2
-	VMOVAPS.Z    X10, K2, X10
+	VFIXUPIMMPS  $0x00, X14, X12, X10
 	VADDPS       X10, X8, X8
 	VMOVSD       8(BX)(AX*1), X11
 	VMOVSD       8(DX)(AX*1), X12
-	VCMPPS       $0x06, X14, X12, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X14, X12, X11
 	VADDPS       X11, X9, X9
 	VBROADCASTSS (DI), Z13
 	VFMADD231PS  X13, X10, X0
@@ -7436,36 +7365,35 @@ fewer436:
 	VMOVSD 8(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X6
-	VMOVSD 8(DX), X7
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z12, Z12, Z12
-	TESTQ  R9, R9
-	JLE    folded443
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other444
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X6
+	VMOVSD       8(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded443
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other444
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold445:
 	VMOVSD       (BX), X8
 	VMOVSD       (DX), X10
-	VCMPPS       $0x06, X12, X10, K2
-	VMOVAPS.Z    X8, K2, X8
+	VFIXUPIMMPS  $0x00, X12, X10, X8
 	VADDPS       X8, X6, X6
 	VMOVSD       8(BX)(AX*1), X9
 	VMOVSD       8(DX)(AX*1), X10
-	VCMPPS       $0x06, X12, X10, K2
-	VMOVAPS.Z    X9, K2, X9
+	VFIXUPIMMPS  $0x00, X12, X10, X9
 	VADDPS       X9, X7, X7
 	VBROADCASTSS (DI), Z11
 	VFMADD231PS  X11, X8, X0
@@ -7556,36 +7484,35 @@ fewer442:
 	VMOVSD 8(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X4
-	VMOVSD 8(DX), X5
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z10, Z10, Z10
-	TESTQ  R9, R9
-	JLE    folded449
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other450
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X4
+	VMOVSD       8(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded449
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other450
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold451:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
-	VCMPPS       $0x06, X10, X8, K2
-	VMOVAPS.Z    X6, K2, X6
+	VFIXUPIMMPS  $0x00, X10, X8, X6
 	VADDPS       X6, X4, X4
 	VMOVSD       8(BX)(AX*1), X7
 	VMOVSD       8(DX)(AX*1), X8
-	VCMPPS       $0x06, X10, X8, K2
-	VMOVAPS.Z    X7, K2, X7
+	VFIXUPIMMPS  $0x00, X10, X8, X7
 	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Z9
 	VFMADD231PS  X9, X6, X0
@@ -7663,36 +7590,35 @@ fewer448:
 	VMOVSD 8(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X2
-	VMOVSD 8(DX), X3
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z8, Z8, Z8
-	TESTQ  R9, R9
-	JLE    folded455
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other456
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X2
+	VMOVSD       8(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded455
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other456
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold457:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
-	VCMPPS       $0x06, X8, X6, K2
-	VMOVAPS.Z    X4, K2, X4
+	VFIXUPIMMPS  $0x00, X8, X6, X4
 	VADDPS       X4, X2, X2
 	VMOVSD       8(BX)(AX*1), X5
 	VMOVSD       8(DX)(AX*1), X6
-	VCMPPS       $0x06, X8, X6, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X8, X6, X5
 	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Z7
 	VFMADD231PS  X7, X4, X0
@@ -7748,45 +7674,44 @@ unwanted459:
 
 fewer454:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z6, Z6, Z6
-	TESTQ  R9, R9
-	JLE    folded461
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other462
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X0
+	VMOVSD       8(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded461
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other462
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold463:
-	VMOVSD    (BX), X2
-	VMOVSD    (DX), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X2, K2, X2
-	VADDPS    X2, X0, X0
-	VMOVSD    8(BX)(AX*1), X3
-	VMOVSD    8(DX)(AX*1), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X3, K2, X3
-	VADDPS    X3, X1, X1
-	VMOVSD    X2, (BX)
-	VMOVSD    X3, 8(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold463
-	JMP       folded461
+	VMOVSD      (BX), X2
+	VMOVSD      (DX), X4
+	VFIXUPIMMPS $0x00, X6, X4, X2
+	VADDPS      X2, X0, X0
+	VMOVSD      8(BX)(AX*1), X3
+	VMOVSD      8(DX)(AX*1), X4
+	VFIXUPIMMPS $0x00, X6, X4, X3
+	VADDPS      X3, X1, X1
+	VMOVSD      X2, (BX)
+	VMOVSD      X3, 8(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold463
+	JMP         folded461
 
 other462:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -7833,28 +7758,28 @@ over435:
 	VMOVSS (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X4
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z8, Z8, Z8
-	TESTQ  R9, R9
-	JLE    folded467
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other468
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded467
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other468
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold469:
 	VMOVSS           (BX), X5
 	VMOVSS           (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
 	VFMADD231PS.BCST 4(DI), X5, X1
@@ -7920,28 +7845,28 @@ fewer466:
 	VMOVSS (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X3
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z7, Z7, Z7
-	TESTQ  R9, R9
-	JLE    folded473
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other474
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded473
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other474
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold475:
 	VMOVSS           (BX), X4
 	VMOVSS           (DX), X5
-	VCMPPS           $0x06, X7, X5, K2
-	VMOVAPS.Z        X4, K2, X4
+	VFIXUPIMMPS      $0x00, X7, X5, X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
 	VFMADD231PS.BCST 4(DI), X4, X1
@@ -8001,28 +7926,28 @@ fewer472:
 	VMOVSS (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X2
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z6, Z6, Z6
-	TESTQ  R9, R9
-	JLE    folded479
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other480
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded479
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other480
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold481:
 	VMOVSS           (BX), X3
 	VMOVSS           (DX), X4
-	VCMPPS           $0x06, X6, X4, K2
-	VMOVAPS.Z        X3, K2, X3
+	VFIXUPIMMPS      $0x00, X6, X4, X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
 	VFMADD231PS.BCST 4(DI), X3, X1
@@ -8076,28 +8001,28 @@ fewer478:
 	VMOVSS (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X1
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z5, Z5, Z5
-	TESTQ  R9, R9
-	JLE    folded485
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other486
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded485
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other486
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold487:
 	VMOVSS           (BX), X2
 	VMOVSS           (DX), X3
-	VCMPPS           $0x06, X5, X3, K2
-	VMOVAPS.Z        X2, K2, X2
+	VFIXUPIMMPS      $0x00, X5, X3, X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	VMOVSS           X2, (BX)
@@ -8138,36 +8063,36 @@ unwanted489:
 
 fewer484:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X0
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z4, Z4, Z4
-	TESTQ  R9, R9
-	JLE    folded491
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other492
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded491
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other492
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold493:
-	VMOVSS    (BX), X1
-	VMOVSS    (DX), X2
-	VCMPPS    $0x06, X4, X2, K2
-	VMOVAPS.Z X1, K2, X1
-	VADDPS    X1, X0, X0
-	VMOVSS    X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold493
-	JMP       folded491
+	VMOVSS      (BX), X1
+	VMOVSS      (DX), X2
+	VFIXUPIMMPS $0x00, X4, X2, X1
+	VADDPS      X1, X0, X0
+	VMOVSS      X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold493
+	JMP         folded491
 
 other492:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -8224,40 +8149,38 @@ TEXT ·gradAVX512F64(SB), NOSPLIT, $0-128
 	VMOVUPD 128(BX)(DX*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z12
-	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(BX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded4
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other5
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z12
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      128(BX), Z14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded4
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
 	VMOVUPD      64(DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z16
 	VADDPD       Z16, Z13, Z13
 	VMOVUPD      128(BX), Z17
 	VMOVUPD      128(DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z17, K2, Z17
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z17
 	VADDPD       Z17, Z14, Z14
 	VBROADCASTSD (DI), Z19
 	VFMADD231PD  Z19, Z15, Z0
@@ -8379,40 +8302,38 @@ fewer3:
 	VMOVUPD 128(BX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z9
-	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(BX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded10
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other11
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z9
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      128(BX), Z11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded10
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold12:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
 	VMOVUPD      64(DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z13
 	VADDPD       Z13, Z10, Z10
 	VMOVUPD      128(BX), Z14
 	VMOVUPD      128(DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z14, K2, Z14
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z14
 	VADDPD       Z14, Z11, Z11
 	VBROADCASTSD (DI), Z16
 	VFMADD231PD  Z16, Z12, Z0
@@ -8516,40 +8437,38 @@ fewer9:
 	VMOVUPD 128(BX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(BX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded16
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other17
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      128(BX), Z8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded16
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold18:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
 	VMOVUPD      64(DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z10
 	VADDPD       Z10, Z7, Z7
 	VMOVUPD      128(BX), Z11
 	VMOVUPD      128(DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z11
 	VADDPD       Z11, Z8, Z8
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z9, Z0
@@ -8635,40 +8554,38 @@ fewer15:
 	VMOVUPD 128(BX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(BX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded22
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other23
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(BX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded22
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold24:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
 	VMOVUPD      64(DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z7
 	VADDPD       Z7, Z4, Z4
 	VMOVUPD      128(BX), Z8
 	VMOVUPD      128(DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z8
 	VADDPD       Z8, Z5, Z5
 	VBROADCASTSD (DI), Z10
 	VFMADD231PD  Z10, Z6, Z0
@@ -8729,50 +8646,48 @@ unwanted26:
 
 fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded28
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other29
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	VMOVUPD      128(BX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded28
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold30:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX), Z5
-	VMOVUPD   128(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z5, K2, Z5
-	VADDPD    Z5, Z2, Z2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   Z5, 128(BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold30
-	JMP       folded28
+	VMOVUPD     (BX), Z3
+	VMOVUPD     (DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z3
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     64(BX), Z4
+	VMOVUPD     64(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z4
+	VADDPD      Z4, Z1, Z1
+	VMOVUPD     128(BX), Z5
+	VMOVUPD     128(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z5
+	VADDPD      Z5, Z2, Z2
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     Z4, 64(BX)
+	VMOVUPD     Z5, 128(BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold30
+	JMP         folded28
 
 other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -8836,42 +8751,40 @@ over2:
 	VMOVUPD 128(SI)(DI*1), X11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z12
-	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(DX), X14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded35
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other36
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z12
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      128(DX), X14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded35
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold37:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
 	VMOVUPD      64(DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z16
 	VADDPD       Z16, Z13, Z13
 	VMOVUPD      128(BX)(AX*1), X17
 	VMOVUPD      128(DX)(AX*1), X18
-	VCMPPD       $0x06, X20, X18, K2
-	VMOVAPD.Z    X17, K2, X17
+	VFIXUPIMMPD  $0x00, X20, X18, X17
 	VADDPD       X17, X14, X14
 	VBROADCASTSD (DI), Z19
 	VFMADD231PD  Z19, Z15, Z0
@@ -9000,42 +8913,40 @@ fewer34:
 	VMOVUPD 128(DX)(CX*2), X8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z9
-	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(DX), X11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded41
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other42
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z9
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      128(DX), X11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded41
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold43:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
 	VMOVUPD      64(DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z13
 	VADDPD       Z13, Z10, Z10
 	VMOVUPD      128(BX)(AX*1), X14
 	VMOVUPD      128(DX)(AX*1), X15
-	VCMPPD       $0x06, X17, X15, K2
-	VMOVAPD.Z    X14, K2, X14
+	VFIXUPIMMPD  $0x00, X17, X15, X14
 	VADDPD       X14, X11, X11
 	VBROADCASTSD (DI), Z16
 	VFMADD231PD  Z16, Z12, Z0
@@ -9145,42 +9056,40 @@ fewer40:
 	VMOVUPD 128(DX)(CX*1), X5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(DX), X8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded47
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other48
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      128(DX), X8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded47
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold49:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
 	VMOVUPD      64(DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z10
 	VADDPD       Z10, Z7, Z7
 	VMOVUPD      128(BX)(AX*1), X11
 	VMOVUPD      128(DX)(AX*1), X12
-	VCMPPD       $0x06, X14, X12, K2
-	VMOVAPD.Z    X11, K2, X11
+	VFIXUPIMMPD  $0x00, X14, X12, X11
 	VADDPD       X11, X8, X8
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z9, Z0
@@ -9272,42 +9181,40 @@ fewer46:
 	VMOVUPD 128(DX), X2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded53
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other54
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded53
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold55:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
 	VMOVUPD      64(DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z7
 	VADDPD       Z7, Z4, Z4
 	VMOVUPD      128(BX)(AX*1), X8
 	VMOVUPD      128(DX)(AX*1), X9
-	VCMPPD       $0x06, X11, X9, K2
-	VMOVAPD.Z    X8, K2, X8
+	VFIXUPIMMPD  $0x00, X11, X9, X8
 	VADDPD       X8, X5, X5
 	VBROADCASTSD (DI), Z10
 	VFMADD231PD  Z10, Z6, Z0
@@ -9372,52 +9279,50 @@ unwanted57:
 
 fewer52:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), X2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded59
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other60
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	VMOVUPD      128(DX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded59
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold61:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX)(AX*1), X5
-	VMOVUPD   128(DX)(AX*1), X6
-	VCMPPD    $0x06, X8, X6, K2
-	VMOVAPD.Z X5, K2, X5
-	VADDPD    X5, X2, X2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   X5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold61
-	JMP       folded59
+	VMOVUPD     (BX), Z3
+	VMOVUPD     (DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z3
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     64(BX), Z4
+	VMOVUPD     64(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z4
+	VADDPD      Z4, Z1, Z1
+	VMOVUPD     128(BX)(AX*1), X5
+	VMOVUPD     128(DX)(AX*1), X6
+	VFIXUPIMMPD $0x00, X8, X6, X5
+	VADDPD      X5, X2, X2
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     Z4, 64(BX)
+	VMOVUPD     X5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold61
+	JMP         folded59
 
 other60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -9483,42 +9388,40 @@ over33:
 	VMOVUPD 128(SI)(DI*1), Y11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z12
-	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(DX), Y14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded66
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other67
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z12
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      128(DX), Y14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded66
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold68:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
 	VMOVUPD      64(DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z16
 	VADDPD       Z16, Z13, Z13
 	VMOVUPD      128(BX)(AX*1), Y17
 	VMOVUPD      128(DX)(AX*1), Y18
-	VCMPPD       $0x06, Y20, Y18, K2
-	VMOVAPD.Z    Y17, K2, Y17
+	VFIXUPIMMPD  $0x00, Y20, Y18, Y17
 	VADDPD       Y17, Y14, Y14
 	VBROADCASTSD (DI), Z19
 	VFMADD231PD  Z19, Z15, Z0
@@ -9647,42 +9550,40 @@ fewer65:
 	VMOVUPD 128(DX)(CX*2), Y8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z9
-	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(DX), Y11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded72
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other73
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z9
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      128(DX), Y11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded72
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold74:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
 	VMOVUPD      64(DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z13
 	VADDPD       Z13, Z10, Z10
 	VMOVUPD      128(BX)(AX*1), Y14
 	VMOVUPD      128(DX)(AX*1), Y15
-	VCMPPD       $0x06, Y17, Y15, K2
-	VMOVAPD.Z    Y14, K2, Y14
+	VFIXUPIMMPD  $0x00, Y17, Y15, Y14
 	VADDPD       Y14, Y11, Y11
 	VBROADCASTSD (DI), Z16
 	VFMADD231PD  Z16, Z12, Z0
@@ -9792,42 +9693,40 @@ fewer71:
 	VMOVUPD 128(DX)(CX*1), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(DX), Y8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded78
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other79
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      128(DX), Y8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded78
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold80:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
 	VMOVUPD      64(DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z10
 	VADDPD       Z10, Z7, Z7
 	VMOVUPD      128(BX)(AX*1), Y11
 	VMOVUPD      128(DX)(AX*1), Y12
-	VCMPPD       $0x06, Y14, Y12, K2
-	VMOVAPD.Z    Y11, K2, Y11
+	VFIXUPIMMPD  $0x00, Y14, Y12, Y11
 	VADDPD       Y11, Y8, Y8
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z9, Z0
@@ -9919,42 +9818,40 @@ fewer77:
 	VMOVUPD 128(DX), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded84
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other85
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded84
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold86:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
 	VMOVUPD      64(DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z7
 	VADDPD       Z7, Z4, Z4
 	VMOVUPD      128(BX)(AX*1), Y8
 	VMOVUPD      128(DX)(AX*1), Y9
-	VCMPPD       $0x06, Y11, Y9, K2
-	VMOVAPD.Z    Y8, K2, Y8
+	VFIXUPIMMPD  $0x00, Y11, Y9, Y8
 	VADDPD       Y8, Y5, Y5
 	VBROADCASTSD (DI), Z10
 	VFMADD231PD  Z10, Z6, Z0
@@ -10019,52 +9916,50 @@ unwanted88:
 
 fewer83:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded90
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other91
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	VMOVUPD      128(DX), Y2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded90
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold92:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX)(AX*1), Y5
-	VMOVUPD   128(DX)(AX*1), Y6
-	VCMPPD    $0x06, Y8, Y6, K2
-	VMOVAPD.Z Y5, K2, Y5
-	VADDPD    Y5, Y2, Y2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   Y5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold92
-	JMP       folded90
+	VMOVUPD     (BX), Z3
+	VMOVUPD     (DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z3
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     64(BX), Z4
+	VMOVUPD     64(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z4
+	VADDPD      Z4, Z1, Z1
+	VMOVUPD     128(BX)(AX*1), Y5
+	VMOVUPD     128(DX)(AX*1), Y6
+	VFIXUPIMMPD $0x00, Y8, Y6, Y5
+	VADDPD      Y5, Y2, Y2
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     Z4, 64(BX)
+	VMOVUPD     Y5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold92
+	JMP         folded90
 
 other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -10128,42 +10023,40 @@ over64:
 	VMOVUPD 128(SI)(DI*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z12
-	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(DX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded96
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other97
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z12
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      128(DX), Z14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded96
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold98:
 	VMOVUPD      (BX), Z15
 	VMOVUPD      (DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z15
 	VADDPD       Z15, Z12, Z12
 	VMOVUPD      64(BX), Z16
 	VMOVUPD      64(DX), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z16
 	VADDPD       Z16, Z13, Z13
 	VMOVUPD      128(BX)(AX*1), Z17
 	VMOVUPD      128(DX)(AX*1), Z18
-	VCMPPD       $0x06, Z20, Z18, K2
-	VMOVAPD.Z    Z17, K2, Z17
+	VFIXUPIMMPD  $0x00, Z20, Z18, Z17
 	VADDPD       Z17, Z14, Z14
 	VBROADCASTSD (DI), Z19
 	VFMADD231PD  Z19, Z15, Z0
@@ -10292,42 +10185,40 @@ fewer95:
 	VMOVUPD 128(DX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z9
-	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(DX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded102
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other103
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z9
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      128(DX), Z11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded102
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold104:
 	VMOVUPD      (BX), Z12
 	VMOVUPD      (DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z12
 	VADDPD       Z12, Z9, Z9
 	VMOVUPD      64(BX), Z13
 	VMOVUPD      64(DX), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z13
 	VADDPD       Z13, Z10, Z10
 	VMOVUPD      128(BX)(AX*1), Z14
 	VMOVUPD      128(DX)(AX*1), Z15
-	VCMPPD       $0x06, Z17, Z15, K2
-	VMOVAPD.Z    Z14, K2, Z14
+	VFIXUPIMMPD  $0x00, Z17, Z15, Z14
 	VADDPD       Z14, Z11, Z11
 	VBROADCASTSD (DI), Z16
 	VFMADD231PD  Z16, Z12, Z0
@@ -10437,42 +10328,40 @@ fewer101:
 	VMOVUPD 128(DX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(DX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded108
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other109
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      128(DX), Z8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded108
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold110:
 	VMOVUPD      (BX), Z9
 	VMOVUPD      (DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z9
 	VADDPD       Z9, Z6, Z6
 	VMOVUPD      64(BX), Z10
 	VMOVUPD      64(DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z10
 	VADDPD       Z10, Z7, Z7
 	VMOVUPD      128(BX)(AX*1), Z11
 	VMOVUPD      128(DX)(AX*1), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z11
 	VADDPD       Z11, Z8, Z8
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z9, Z0
@@ -10564,42 +10453,40 @@ fewer107:
 	VMOVUPD 128(DX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded114
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other115
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(DX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded114
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold116:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z6
 	VADDPD       Z6, Z3, Z3
 	VMOVUPD      64(BX), Z7
 	VMOVUPD      64(DX), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z7
 	VADDPD       Z7, Z4, Z4
 	VMOVUPD      128(BX)(AX*1), Z8
 	VMOVUPD      128(DX)(AX*1), Z9
-	VCMPPD       $0x06, Z11, Z9, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z11, Z9, Z8
 	VADDPD       Z8, Z5, Z5
 	VBROADCASTSD (DI), Z10
 	VFMADD231PD  Z10, Z6, Z0
@@ -10664,52 +10551,50 @@ unwanted118:
 
 fewer113:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded120
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other121
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	VMOVUPD      128(DX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded120
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold122:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX)(AX*1), Z5
-	VMOVUPD   128(DX)(AX*1), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z5, K2, Z5
-	VADDPD    Z5, Z2, Z2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   Z5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold122
-	JMP       folded120
+	VMOVUPD     (BX), Z3
+	VMOVUPD     (DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z3
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     64(BX), Z4
+	VMOVUPD     64(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z4
+	VADDPD      Z4, Z1, Z1
+	VMOVUPD     128(BX)(AX*1), Z5
+	VMOVUPD     128(DX)(AX*1), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z5
+	VADDPD      Z5, Z2, Z2
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     Z4, 64(BX)
+	VMOVUPD     Z5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold122
+	JMP         folded120
 
 other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -10768,34 +10653,33 @@ narrower1:
 	VMOVUPD 64(BX)(DX*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z8
-	VMOVUPD 64(BX), Z9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded128
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other129
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z8
+	VMOVUPD      64(BX), Z9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded128
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other129
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold130:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX), Z11
 	VMOVUPD      64(DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z11
 	VADDPD       Z11, Z9, Z9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
@@ -10893,34 +10777,33 @@ fewer127:
 	VMOVUPD 64(BX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded134
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other135
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded134
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold136:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
-	VCMPPD       $0x06, Z12, Z10, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z12, Z10, Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX), Z9
 	VMOVUPD      64(DX), Z10
-	VCMPPD       $0x06, Z12, Z10, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z12, Z10, Z9
 	VADDPD       Z9, Z7, Z7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
@@ -11005,34 +10888,33 @@ fewer133:
 	VMOVUPD 64(BX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z4
-	VMOVUPD 64(BX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded140
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other141
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z4
+	VMOVUPD      64(BX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded140
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other141
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold142:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
-	VCMPPD       $0x06, Z10, Z8, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX), Z7
 	VMOVUPD      64(DX), Z8
-	VCMPPD       $0x06, Z10, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VADDPD       Z7, Z5, Z5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Z9, Z6, Z0
@@ -11104,34 +10986,33 @@ fewer139:
 	VMOVUPD 64(BX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(BX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded146
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other147
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(BX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded146
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold148:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z4, K2, Z4
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX), Z5
 	VMOVUPD      64(DX), Z6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VADDPD       Z5, Z3, Z3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z4, Z0
@@ -11183,43 +11064,42 @@ unwanted150:
 
 fewer145:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded152
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other153
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded152
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold154:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX), Z3
-	VMOVUPD   64(DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z1, Z1
-	VMOVUPD   Z2, (BX)
-	VMOVUPD   Z3, 64(BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold154
-	JMP       folded152
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z2
+	VADDPD      Z2, Z0, Z0
+	VMOVUPD     64(BX), Z3
+	VMOVUPD     64(DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z3
+	VADDPD      Z3, Z1, Z1
+	VMOVUPD     Z2, (BX)
+	VMOVUPD     Z3, 64(BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold154
+	JMP         folded152
 
 other153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -11275,36 +11155,35 @@ over126:
 	VMOVUPD 64(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z8
-	VMOVUPD 64(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded159
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other160
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z8
+	VMOVUPD      64(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded159
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other160
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold161:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX)(AX*1), X11
 	VMOVUPD      64(DX)(AX*1), X12
-	VCMPPD       $0x06, X14, X12, K2
-	VMOVAPD.Z    X11, K2, X11
+	VFIXUPIMMPD  $0x00, X14, X12, X11
 	VADDPD       X11, X9, X9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
@@ -11409,36 +11288,35 @@ fewer158:
 	VMOVUPD 64(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(DX), X7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded165
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other166
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded165
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other166
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold167:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
-	VCMPPD       $0x06, Z12, Z10, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z12, Z10, Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX)(AX*1), X9
 	VMOVUPD      64(DX)(AX*1), X10
-	VCMPPD       $0x06, X12, X10, K2
-	VMOVAPD.Z    X9, K2, X9
+	VFIXUPIMMPD  $0x00, X12, X10, X9
 	VADDPD       X9, X7, X7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
@@ -11529,36 +11407,35 @@ fewer164:
 	VMOVUPD 64(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z4
-	VMOVUPD 64(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded171
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other172
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z4
+	VMOVUPD      64(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded171
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold173:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
-	VCMPPD       $0x06, Z10, Z8, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX)(AX*1), X7
 	VMOVUPD      64(DX)(AX*1), X8
-	VCMPPD       $0x06, X10, X8, K2
-	VMOVAPD.Z    X7, K2, X7
+	VFIXUPIMMPD  $0x00, X10, X8, X7
 	VADDPD       X7, X5, X5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Z9, Z6, Z0
@@ -11636,36 +11513,35 @@ fewer170:
 	VMOVUPD 64(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(DX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded177
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other178
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded177
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other178
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold179:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z4, K2, Z4
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX)(AX*1), X5
 	VMOVUPD      64(DX)(AX*1), X6
-	VCMPPD       $0x06, X8, X6, K2
-	VMOVAPD.Z    X5, K2, X5
+	VFIXUPIMMPD  $0x00, X8, X6, X5
 	VADDPD       X5, X3, X3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z4, Z0
@@ -11721,45 +11597,44 @@ unwanted181:
 
 fewer176:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded183
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other184
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded183
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other184
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold185:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX)(AX*1), X3
-	VMOVUPD   64(DX)(AX*1), X4
-	VCMPPD    $0x06, X6, X4, K2
-	VMOVAPD.Z X3, K2, X3
-	VADDPD    X3, X1, X1
-	VMOVUPD   Z2, (BX)
-	VMOVUPD   X3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold185
-	JMP       folded183
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z2
+	VADDPD      Z2, Z0, Z0
+	VMOVUPD     64(BX)(AX*1), X3
+	VMOVUPD     64(DX)(AX*1), X4
+	VFIXUPIMMPD $0x00, X6, X4, X3
+	VADDPD      X3, X1, X1
+	VMOVUPD     Z2, (BX)
+	VMOVUPD     X3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold185
+	JMP         folded183
 
 other184:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -11817,36 +11692,35 @@ over157:
 	VMOVUPD 64(SI)(DI*1), Y7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z8
-	VMOVUPD 64(DX), Y9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded190
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other191
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z8
+	VMOVUPD      64(DX), Y9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded190
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other191
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold192:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX)(AX*1), Y11
 	VMOVUPD      64(DX)(AX*1), Y12
-	VCMPPD       $0x06, Y14, Y12, K2
-	VMOVAPD.Z    Y11, K2, Y11
+	VFIXUPIMMPD  $0x00, Y14, Y12, Y11
 	VADDPD       Y11, Y9, Y9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
@@ -11951,36 +11825,35 @@ fewer189:
 	VMOVUPD 64(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded196
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other197
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(DX), Y7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded196
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other197
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold198:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
-	VCMPPD       $0x06, Z12, Z10, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z12, Z10, Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX)(AX*1), Y9
 	VMOVUPD      64(DX)(AX*1), Y10
-	VCMPPD       $0x06, Y12, Y10, K2
-	VMOVAPD.Z    Y9, K2, Y9
+	VFIXUPIMMPD  $0x00, Y12, Y10, Y9
 	VADDPD       Y9, Y7, Y7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
@@ -12071,36 +11944,35 @@ fewer195:
 	VMOVUPD 64(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z4
-	VMOVUPD 64(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded202
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other203
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z4
+	VMOVUPD      64(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded202
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold204:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
-	VCMPPD       $0x06, Z10, Z8, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX)(AX*1), Y7
 	VMOVUPD      64(DX)(AX*1), Y8
-	VCMPPD       $0x06, Y10, Y8, K2
-	VMOVAPD.Z    Y7, K2, Y7
+	VFIXUPIMMPD  $0x00, Y10, Y8, Y7
 	VADDPD       Y7, Y5, Y5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Z9, Z6, Z0
@@ -12178,36 +12050,35 @@ fewer201:
 	VMOVUPD 64(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded208
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other209
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(DX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded208
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other209
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold210:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z4, K2, Z4
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX)(AX*1), Y5
 	VMOVUPD      64(DX)(AX*1), Y6
-	VCMPPD       $0x06, Y8, Y6, K2
-	VMOVAPD.Z    Y5, K2, Y5
+	VFIXUPIMMPD  $0x00, Y8, Y6, Y5
 	VADDPD       Y5, Y3, Y3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z4, Z0
@@ -12263,45 +12134,44 @@ unwanted212:
 
 fewer207:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded214
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other215
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(DX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded214
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold216:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX)(AX*1), Y3
-	VMOVUPD   64(DX)(AX*1), Y4
-	VCMPPD    $0x06, Y6, Y4, K2
-	VMOVAPD.Z Y3, K2, Y3
-	VADDPD    Y3, Y1, Y1
-	VMOVUPD   Z2, (BX)
-	VMOVUPD   Y3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold216
-	JMP       folded214
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z2
+	VADDPD      Z2, Z0, Z0
+	VMOVUPD     64(BX)(AX*1), Y3
+	VMOVUPD     64(DX)(AX*1), Y4
+	VFIXUPIMMPD $0x00, Y6, Y4, Y3
+	VADDPD      Y3, Y1, Y1
+	VMOVUPD     Z2, (BX)
+	VMOVUPD     Y3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold216
+	JMP         folded214
 
 other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -12357,36 +12227,35 @@ over188:
 	VMOVUPD 64(SI)(DI*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z8
-	VMOVUPD 64(DX), Z9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded220
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other221
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z8
+	VMOVUPD      64(DX), Z9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded220
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold222:
 	VMOVUPD      (BX), Z10
 	VMOVUPD      (DX), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z10
 	VADDPD       Z10, Z8, Z8
 	VMOVUPD      64(BX)(AX*1), Z11
 	VMOVUPD      64(DX)(AX*1), Z12
-	VCMPPD       $0x06, Z14, Z12, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z14, Z12, Z11
 	VADDPD       Z11, Z9, Z9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Z13, Z10, Z0
@@ -12491,36 +12360,35 @@ fewer219:
 	VMOVUPD 64(DX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(DX), Z7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded226
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other227
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(DX), Z7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded226
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold228:
 	VMOVUPD      (BX), Z8
 	VMOVUPD      (DX), Z10
-	VCMPPD       $0x06, Z12, Z10, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z12, Z10, Z8
 	VADDPD       Z8, Z6, Z6
 	VMOVUPD      64(BX)(AX*1), Z9
 	VMOVUPD      64(DX)(AX*1), Z10
-	VCMPPD       $0x06, Z12, Z10, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z12, Z10, Z9
 	VADDPD       Z9, Z7, Z7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Z11, Z8, Z0
@@ -12611,36 +12479,35 @@ fewer225:
 	VMOVUPD 64(DX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z4
-	VMOVUPD 64(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded232
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other233
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z4
+	VMOVUPD      64(DX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded232
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other233
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold234:
 	VMOVUPD      (BX), Z6
 	VMOVUPD      (DX), Z8
-	VCMPPD       $0x06, Z10, Z8, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z6
 	VADDPD       Z6, Z4, Z4
 	VMOVUPD      64(BX)(AX*1), Z7
 	VMOVUPD      64(DX)(AX*1), Z8
-	VCMPPD       $0x06, Z10, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VADDPD       Z7, Z5, Z5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Z9, Z6, Z0
@@ -12718,36 +12585,35 @@ fewer231:
 	VMOVUPD 64(DX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(DX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded238
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other239
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(DX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded238
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other239
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold240:
 	VMOVUPD      (BX), Z4
 	VMOVUPD      (DX), Z6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z4, K2, Z4
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z4
 	VADDPD       Z4, Z2, Z2
 	VMOVUPD      64(BX)(AX*1), Z5
 	VMOVUPD      64(DX)(AX*1), Z6
-	VCMPPD       $0x06, Z8, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VADDPD       Z5, Z3, Z3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Z7, Z4, Z0
@@ -12803,45 +12669,44 @@ unwanted242:
 
 fewer237:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded244
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other245
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(DX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded244
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold246:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX)(AX*1), Z3
-	VMOVUPD   64(DX)(AX*1), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z1, Z1
-	VMOVUPD   Z2, (BX)
-	VMOVUPD   Z3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold246
-	JMP       folded244
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z2
+	VADDPD      Z2, Z0, Z0
+	VMOVUPD     64(BX)(AX*1), Z3
+	VMOVUPD     64(DX)(AX*1), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z3
+	VADDPD      Z3, Z1, Z1
+	VMOVUPD     Z2, (BX)
+	VMOVUPD     Z3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold246
+	JMP         folded244
 
 other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -12890,28 +12755,28 @@ narrower125:
 	VMOVUPD (BX)(DX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded251
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other252
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded251
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold253:
 	VMOVUPD          (BX), Z5
 	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z5, K2, Z5
+	VFIXUPIMMPD      $0x00, Z8, Z6, Z5
 	VADDPD           Z5, Z4, Z4
 	VFMADD231PD.BCST (DI), Z5, Z0
 	VFMADD231PD.BCST 8(DI), Z5, Z1
@@ -12977,28 +12842,28 @@ fewer250:
 	VMOVUPD (BX)(CX*2), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded257
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other258
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded257
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other258
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold259:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z5
-	VCMPPD           $0x06, Z7, Z5, K2
-	VMOVAPD.Z        Z4, K2, Z4
+	VFIXUPIMMPD      $0x00, Z7, Z5, Z4
 	VADDPD           Z4, Z3, Z3
 	VFMADD231PD.BCST (DI), Z4, Z0
 	VFMADD231PD.BCST 8(DI), Z4, Z1
@@ -13058,28 +12923,28 @@ fewer256:
 	VMOVUPD (BX)(CX*1), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded263
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other264
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded263
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other264
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold265:
 	VMOVUPD          (BX), Z3
 	VMOVUPD          (DX), Z4
-	VCMPPD           $0x06, Z6, Z4, K2
-	VMOVAPD.Z        Z3, K2, Z3
+	VFIXUPIMMPD      $0x00, Z6, Z4, Z3
 	VADDPD           Z3, Z2, Z2
 	VFMADD231PD.BCST (DI), Z3, Z0
 	VFMADD231PD.BCST 8(DI), Z3, Z1
@@ -13133,28 +12998,28 @@ fewer262:
 	VMOVUPD (BX), Z0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded269
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other270
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded269
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold271:
 	VMOVUPD          (BX), Z2
 	VMOVUPD          (DX), Z3
-	VCMPPD           $0x06, Z5, Z3, K2
-	VMOVAPD.Z        Z2, K2, Z2
+	VFIXUPIMMPD      $0x00, Z5, Z3, Z2
 	VADDPD           Z2, Z1, Z1
 	VFMADD231PD.BCST (DI), Z2, Z0
 	VMOVUPD          Z2, (BX)
@@ -13195,36 +13060,36 @@ unwanted273:
 
 fewer268:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded275
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other276
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded275
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold277:
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z4, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold277
-	JMP       folded275
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold277
+	JMP         folded275
 
 other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -13267,28 +13132,28 @@ over249:
 	VMOVUPD (BX)(DX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded282
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other283
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded282
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold284:
 	VMOVUPD          (BX), Y5
 	VMOVUPD          (DX), Y6
-	VCMPPD           $0x06, Y8, Y6, K2
-	VMOVAPD.Z        Y5, K2, Y5
+	VFIXUPIMMPD      $0x00, Y8, Y6, Y5
 	VADDPD           Y5, Y4, Y4
 	VFMADD231PD.BCST (DI), Y5, Y0
 	VFMADD231PD.BCST 8(DI), Y5, Y1
@@ -13354,28 +13219,28 @@ fewer281:
 	VMOVUPD (BX)(CX*2), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded288
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other289
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded288
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other289
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold290:
 	VMOVUPD          (BX), Y4
 	VMOVUPD          (DX), Y5
-	VCMPPD           $0x06, Y7, Y5, K2
-	VMOVAPD.Z        Y4, K2, Y4
+	VFIXUPIMMPD      $0x00, Y7, Y5, Y4
 	VADDPD           Y4, Y3, Y3
 	VFMADD231PD.BCST (DI), Y4, Y0
 	VFMADD231PD.BCST 8(DI), Y4, Y1
@@ -13435,28 +13300,28 @@ fewer287:
 	VMOVUPD (BX)(CX*1), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded294
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other295
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded294
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other295
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold296:
 	VMOVUPD          (BX), Y3
 	VMOVUPD          (DX), Y4
-	VCMPPD           $0x06, Y6, Y4, K2
-	VMOVAPD.Z        Y3, K2, Y3
+	VFIXUPIMMPD      $0x00, Y6, Y4, Y3
 	VADDPD           Y3, Y2, Y2
 	VFMADD231PD.BCST (DI), Y3, Y0
 	VFMADD231PD.BCST 8(DI), Y3, Y1
@@ -13510,28 +13375,28 @@ fewer293:
 	VMOVUPD (BX), Y0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded300
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other301
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded300
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold302:
 	VMOVUPD          (BX), Y2
 	VMOVUPD          (DX), Y3
-	VCMPPD           $0x06, Y5, Y3, K2
-	VMOVAPD.Z        Y2, K2, Y2
+	VFIXUPIMMPD      $0x00, Y5, Y3, Y2
 	VADDPD           Y2, Y1, Y1
 	VFMADD231PD.BCST (DI), Y2, Y0
 	VMOVUPD          Y2, (BX)
@@ -13572,36 +13437,36 @@ unwanted304:
 
 fewer299:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded306
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other307
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded306
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other307
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold308:
-	VMOVUPD   (BX), Y1
-	VMOVUPD   (DX), Y2
-	VCMPPD    $0x06, Y4, Y2, K2
-	VMOVAPD.Z Y1, K2, Y1
-	VADDPD    Y1, Y0, Y0
-	VMOVUPD   Y1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold308
-	JMP       folded306
+	VMOVUPD     (BX), Y1
+	VMOVUPD     (DX), Y2
+	VFIXUPIMMPD $0x00, Y4, Y2, Y1
+	VADDPD      Y1, Y0, Y0
+	VMOVUPD     Y1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold308
+	JMP         folded306
 
 other307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -13653,36 +13518,35 @@ over280:
 	VMOVUPD 32(SI)(DI*1), Y7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y8
-	VMOVUPD 32(DX), Y9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded313
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other314
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y8
+	VMOVUPD      32(DX), Y9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded313
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other314
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold315:
 	VMOVUPD      (BX), Y10
 	VMOVUPD      (DX), Y12
-	VCMPPD       $0x06, Y14, Y12, K2
-	VMOVAPD.Z    Y10, K2, Y10
+	VFIXUPIMMPD  $0x00, Y14, Y12, Y10
 	VADDPD       Y10, Y8, Y8
 	VMOVUPD      32(BX)(AX*1), Y11
 	VMOVUPD      32(DX)(AX*1), Y12
-	VCMPPD       $0x06, Y14, Y12, K2
-	VMOVAPD.Z    Y11, K2, Y11
+	VFIXUPIMMPD  $0x00, Y14, Y12, Y11
 	VADDPD       Y11, Y9, Y9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  Y13, Y10, Y0
@@ -13787,36 +13651,35 @@ fewer312:
 	VMOVUPD 32(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y6
-	VMOVUPD 32(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded319
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other320
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y6
+	VMOVUPD      32(DX), Y7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded319
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold321:
 	VMOVUPD      (BX), Y8
 	VMOVUPD      (DX), Y10
-	VCMPPD       $0x06, Y12, Y10, K2
-	VMOVAPD.Z    Y8, K2, Y8
+	VFIXUPIMMPD  $0x00, Y12, Y10, Y8
 	VADDPD       Y8, Y6, Y6
 	VMOVUPD      32(BX)(AX*1), Y9
 	VMOVUPD      32(DX)(AX*1), Y10
-	VCMPPD       $0x06, Y12, Y10, K2
-	VMOVAPD.Z    Y9, K2, Y9
+	VFIXUPIMMPD  $0x00, Y12, Y10, Y9
 	VADDPD       Y9, Y7, Y7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  Y11, Y8, Y0
@@ -13907,36 +13770,35 @@ fewer318:
 	VMOVUPD 32(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y4
-	VMOVUPD 32(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded325
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other326
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y4
+	VMOVUPD      32(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded325
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other326
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold327:
 	VMOVUPD      (BX), Y6
 	VMOVUPD      (DX), Y8
-	VCMPPD       $0x06, Y10, Y8, K2
-	VMOVAPD.Z    Y6, K2, Y6
+	VFIXUPIMMPD  $0x00, Y10, Y8, Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX)(AX*1), Y7
 	VMOVUPD      32(DX)(AX*1), Y8
-	VCMPPD       $0x06, Y10, Y8, K2
-	VMOVAPD.Z    Y7, K2, Y7
+	VFIXUPIMMPD  $0x00, Y10, Y8, Y7
 	VADDPD       Y7, Y5, Y5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  Y9, Y6, Y0
@@ -14014,36 +13876,35 @@ fewer324:
 	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded331
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other332
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y2
+	VMOVUPD      32(DX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded331
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other332
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold333:
 	VMOVUPD      (BX), Y4
 	VMOVUPD      (DX), Y6
-	VCMPPD       $0x06, Y8, Y6, K2
-	VMOVAPD.Z    Y4, K2, Y4
+	VFIXUPIMMPD  $0x00, Y8, Y6, Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX)(AX*1), Y5
 	VMOVUPD      32(DX)(AX*1), Y6
-	VCMPPD       $0x06, Y8, Y6, K2
-	VMOVAPD.Z    Y5, K2, Y5
+	VFIXUPIMMPD  $0x00, Y8, Y6, Y5
 	VADDPD       Y5, Y3, Y3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  Y7, Y4, Y0
@@ -14099,45 +13960,44 @@ unwanted335:
 
 fewer330:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded337
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other338
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y0
+	VMOVUPD      32(DX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded337
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other338
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold339:
-	VMOVUPD   (BX), Y2
-	VMOVUPD   (DX), Y4
-	VCMPPD    $0x06, Y6, Y4, K2
-	VMOVAPD.Z Y2, K2, Y2
-	VADDPD    Y2, Y0, Y0
-	VMOVUPD   32(BX)(AX*1), Y3
-	VMOVUPD   32(DX)(AX*1), Y4
-	VCMPPD    $0x06, Y6, Y4, K2
-	VMOVAPD.Z Y3, K2, Y3
-	VADDPD    Y3, Y1, Y1
-	VMOVUPD   Y2, (BX)
-	VMOVUPD   Y3, 32(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold339
-	JMP       folded337
+	VMOVUPD     (BX), Y2
+	VMOVUPD     (DX), Y4
+	VFIXUPIMMPD $0x00, Y6, Y4, Y2
+	VADDPD      Y2, Y0, Y0
+	VMOVUPD     32(BX)(AX*1), Y3
+	VMOVUPD     32(DX)(AX*1), Y4
+	VFIXUPIMMPD $0x00, Y6, Y4, Y3
+	VADDPD      Y3, Y1, Y1
+	VMOVUPD     Y2, (BX)
+	VMOVUPD     Y3, 32(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold339
+	JMP         folded337
 
 other338:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -14186,28 +14046,28 @@ over311:
 	VMOVUPD (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded344
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other345
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded344
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other345
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold346:
 	VMOVUPD          (BX), X5
 	VMOVUPD          (DX), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X5, K2, X5
+	VFIXUPIMMPD      $0x00, X8, X6, X5
 	VADDPD           X5, X4, X4
 	VFMADD231PD.BCST (DI), X5, X0
 	VFMADD231PD.BCST 8(DI), X5, X1
@@ -14273,28 +14133,28 @@ fewer343:
 	VMOVUPD (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded350
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other351
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded350
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold352:
 	VMOVUPD          (BX), X4
 	VMOVUPD          (DX), X5
-	VCMPPD           $0x06, X7, X5, K2
-	VMOVAPD.Z        X4, K2, X4
+	VFIXUPIMMPD      $0x00, X7, X5, X4
 	VADDPD           X4, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
 	VFMADD231PD.BCST 8(DI), X4, X1
@@ -14354,28 +14214,28 @@ fewer349:
 	VMOVUPD (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded356
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other357
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded356
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other357
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold358:
 	VMOVUPD          (BX), X3
 	VMOVUPD          (DX), X4
-	VCMPPD           $0x06, X6, X4, K2
-	VMOVAPD.Z        X3, K2, X3
+	VFIXUPIMMPD      $0x00, X6, X4, X3
 	VADDPD           X3, X2, X2
 	VFMADD231PD.BCST (DI), X3, X0
 	VFMADD231PD.BCST 8(DI), X3, X1
@@ -14429,28 +14289,28 @@ fewer355:
 	VMOVUPD (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded362
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other363
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded362
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other363
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold364:
 	VMOVUPD          (BX), X2
 	VMOVUPD          (DX), X3
-	VCMPPD           $0x06, X5, X3, K2
-	VMOVAPD.Z        X2, K2, X2
+	VFIXUPIMMPD      $0x00, X5, X3, X2
 	VADDPD           X2, X1, X1
 	VFMADD231PD.BCST (DI), X2, X0
 	VMOVUPD          X2, (BX)
@@ -14491,36 +14351,36 @@ unwanted366:
 
 fewer361:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded368
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other369
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded368
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other369
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold370:
-	VMOVUPD   (BX), X1
-	VMOVUPD   (DX), X2
-	VCMPPD    $0x06, X4, X2, K2
-	VMOVAPD.Z X1, K2, X1
-	VADDPD    X1, X0, X0
-	VMOVUPD   X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold370
-	JMP       folded368
+	VMOVUPD     (BX), X1
+	VMOVUPD     (DX), X2
+	VFIXUPIMMPD $0x00, X4, X2, X1
+	VADDPD      X1, X0, X0
+	VMOVUPD     X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold370
+	JMP         folded368
 
 other369:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -14572,36 +14432,35 @@ over342:
 	VMOVUPD 16(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X8
-	VMOVUPD 16(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded375
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other376
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X8
+	VMOVUPD      16(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded375
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other376
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold377:
 	VMOVUPD      (BX), X10
 	VMOVUPD      (DX), X12
-	VCMPPD       $0x06, X14, X12, K2
-	VMOVAPD.Z    X10, K2, X10
+	VFIXUPIMMPD  $0x00, X14, X12, X10
 	VADDPD       X10, X8, X8
 	VMOVUPD      16(BX)(AX*1), X11
 	VMOVUPD      16(DX)(AX*1), X12
-	VCMPPD       $0x06, X14, X12, K2
-	VMOVAPD.Z    X11, K2, X11
+	VFIXUPIMMPD  $0x00, X14, X12, X11
 	VADDPD       X11, X9, X9
 	VBROADCASTSD (DI), Z13
 	VFMADD231PD  X13, X10, X0
@@ -14706,36 +14565,35 @@ fewer374:
 	VMOVUPD 16(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X6
-	VMOVUPD 16(DX), X7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded381
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other382
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X6
+	VMOVUPD      16(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded381
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other382
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold383:
 	VMOVUPD      (BX), X8
 	VMOVUPD      (DX), X10
-	VCMPPD       $0x06, X12, X10, K2
-	VMOVAPD.Z    X8, K2, X8
+	VFIXUPIMMPD  $0x00, X12, X10, X8
 	VADDPD       X8, X6, X6
 	VMOVUPD      16(BX)(AX*1), X9
 	VMOVUPD      16(DX)(AX*1), X10
-	VCMPPD       $0x06, X12, X10, K2
-	VMOVAPD.Z    X9, K2, X9
+	VFIXUPIMMPD  $0x00, X12, X10, X9
 	VADDPD       X9, X7, X7
 	VBROADCASTSD (DI), Z11
 	VFMADD231PD  X11, X8, X0
@@ -14826,36 +14684,35 @@ fewer380:
 	VMOVUPD 16(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X4
-	VMOVUPD 16(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded387
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other388
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X4
+	VMOVUPD      16(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded387
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold389:
 	VMOVUPD      (BX), X6
 	VMOVUPD      (DX), X8
-	VCMPPD       $0x06, X10, X8, K2
-	VMOVAPD.Z    X6, K2, X6
+	VFIXUPIMMPD  $0x00, X10, X8, X6
 	VADDPD       X6, X4, X4
 	VMOVUPD      16(BX)(AX*1), X7
 	VMOVUPD      16(DX)(AX*1), X8
-	VCMPPD       $0x06, X10, X8, K2
-	VMOVAPD.Z    X7, K2, X7
+	VFIXUPIMMPD  $0x00, X10, X8, X7
 	VADDPD       X7, X5, X5
 	VBROADCASTSD (DI), Z9
 	VFMADD231PD  X9, X6, X0
@@ -14933,36 +14790,35 @@ fewer386:
 	VMOVUPD 16(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X2
-	VMOVUPD 16(DX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded393
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other394
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X2
+	VMOVUPD      16(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded393
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other394
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold395:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
-	VCMPPD       $0x06, X8, X6, K2
-	VMOVAPD.Z    X4, K2, X4
+	VFIXUPIMMPD  $0x00, X8, X6, X4
 	VADDPD       X4, X2, X2
 	VMOVUPD      16(BX)(AX*1), X5
 	VMOVUPD      16(DX)(AX*1), X6
-	VCMPPD       $0x06, X8, X6, K2
-	VMOVAPD.Z    X5, K2, X5
+	VFIXUPIMMPD  $0x00, X8, X6, X5
 	VADDPD       X5, X3, X3
 	VBROADCASTSD (DI), Z7
 	VFMADD231PD  X7, X4, X0
@@ -15018,45 +14874,44 @@ unwanted397:
 
 fewer392:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded399
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other400
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X0
+	VMOVUPD      16(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded399
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold401:
-	VMOVUPD   (BX), X2
-	VMOVUPD   (DX), X4
-	VCMPPD    $0x06, X6, X4, K2
-	VMOVAPD.Z X2, K2, X2
-	VADDPD    X2, X0, X0
-	VMOVUPD   16(BX)(AX*1), X3
-	VMOVUPD   16(DX)(AX*1), X4
-	VCMPPD    $0x06, X6, X4, K2
-	VMOVAPD.Z X3, K2, X3
-	VADDPD    X3, X1, X1
-	VMOVUPD   X2, (BX)
-	VMOVUPD   X3, 16(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold401
-	JMP       folded399
+	VMOVUPD     (BX), X2
+	VMOVUPD     (DX), X4
+	VFIXUPIMMPD $0x00, X6, X4, X2
+	VADDPD      X2, X0, X0
+	VMOVUPD     16(BX)(AX*1), X3
+	VMOVUPD     16(DX)(AX*1), X4
+	VFIXUPIMMPD $0x00, X6, X4, X3
+	VADDPD      X3, X1, X1
+	VMOVUPD     X2, (BX)
+	VMOVUPD     X3, 16(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold401
+	JMP         folded399
 
 other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -15103,28 +14958,28 @@ over373:
 	VMOVSD (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X4
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z8, Z8, Z8
-	TESTQ  R9, R9
-	JLE    folded405
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other406
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded405
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other406
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold407:
 	VMOVSD           (BX), X5
 	VMOVSD           (DX), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X5, K2, X5
+	VFIXUPIMMPD      $0x00, X8, X6, X5
 	VADDPD           X5, X4, X4
 	VFMADD231PD.BCST (DI), X5, X0
 	VFMADD231PD.BCST 8(DI), X5, X1
@@ -15190,28 +15045,28 @@ fewer404:
 	VMOVSD (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X3
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z7, Z7, Z7
-	TESTQ  R9, R9
-	JLE    folded411
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other412
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded411
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other412
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold413:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X5
-	VCMPPD           $0x06, X7, X5, K2
-	VMOVAPD.Z        X4, K2, X4
+	VFIXUPIMMPD      $0x00, X7, X5, X4
 	VADDPD           X4, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
 	VFMADD231PD.BCST 8(DI), X4, X1
@@ -15271,28 +15126,28 @@ fewer410:
 	VMOVSD (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X2
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z6, Z6, Z6
-	TESTQ  R9, R9
-	JLE    folded417
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other418
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded417
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other418
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold419:
 	VMOVSD           (BX), X3
 	VMOVSD           (DX), X4
-	VCMPPD           $0x06, X6, X4, K2
-	VMOVAPD.Z        X3, K2, X3
+	VFIXUPIMMPD      $0x00, X6, X4, X3
 	VADDPD           X3, X2, X2
 	VFMADD231PD.BCST (DI), X3, X0
 	VFMADD231PD.BCST 8(DI), X3, X1
@@ -15346,28 +15201,28 @@ fewer416:
 	VMOVSD (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X1
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z5, Z5, Z5
-	TESTQ  R9, R9
-	JLE    folded423
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other424
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded423
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other424
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold425:
 	VMOVSD           (BX), X2
 	VMOVSD           (DX), X3
-	VCMPPD           $0x06, X5, X3, K2
-	VMOVAPD.Z        X2, K2, X2
+	VFIXUPIMMPD      $0x00, X5, X3, X2
 	VADDPD           X2, X1, X1
 	VFMADD231PD.BCST (DI), X2, X0
 	VMOVSD           X2, (BX)
@@ -15408,36 +15263,36 @@ unwanted427:
 
 fewer422:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X0
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z4, Z4, Z4
-	TESTQ  R9, R9
-	JLE    folded429
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other430
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded429
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other430
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold431:
-	VMOVSD    (BX), X1
-	VMOVSD    (DX), X2
-	VCMPPD    $0x06, X4, X2, K2
-	VMOVAPD.Z X1, K2, X1
-	VADDPD    X1, X0, X0
-	VMOVSD    X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold431
-	JMP       folded429
+	VMOVSD      (BX), X1
+	VMOVSD      (DX), X2
+	VFIXUPIMMPD $0x00, X4, X2, X1
+	VADDPD      X1, X0, X0
+	VMOVSD      X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold431
+	JMP         folded429
 
 other430:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -15508,39 +15363,39 @@ kept9:
 ready10:
 again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole11
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole11
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole11:
 	VMOVUPS          (CX), Z5
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z5, K2, Z5
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R8), Z5, Z3
 	VFMADD231PS.BCST 4(R8), Z5, Z4
@@ -15552,8 +15407,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z6
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z6
 	VADDPS           Z6, Z2, Z2
 	VFMADD231PS.BCST (R8), Z6, Z3
 	VFMADD231PS.BCST 4(R8), Z6, Z4
@@ -15565,8 +15419,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z7
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z7
 	VADDPS           Z7, Z2, Z2
 	VFMADD231PS.BCST (R8), Z7, Z3
 	VFMADD231PS.BCST 4(R8), Z7, Z4
@@ -15578,8 +15431,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z8
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z8
 	VADDPS           Z8, Z2, Z2
 	VFMADD231PS.BCST (R8), Z8, Z3
 	VFMADD231PS.BCST 4(R8), Z8, Z4
@@ -15591,8 +15443,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z9
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z9
 	VADDPS           Z9, Z2, Z2
 	VFMADD231PS.BCST (R8), Z9, Z3
 	VFMADD231PS.BCST 4(R8), Z9, Z4
@@ -15604,8 +15455,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z10
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z10
 	VADDPS           Z10, Z2, Z2
 	VFMADD231PS.BCST (R8), Z10, Z3
 	VFMADD231PS.BCST 4(R8), Z10, Z4
@@ -15617,8 +15467,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z11
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z11, K2, Z11
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z11
 	VADDPS           Z11, Z2, Z2
 	VFMADD231PS.BCST (R8), Z11, Z3
 	VFMADD231PS.BCST 4(R8), Z11, Z4
@@ -15630,8 +15479,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z12
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z12, K2, Z12
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z12
 	VADDPS           Z12, Z2, Z2
 	VFMADD231PS.BCST (R8), Z12, Z3
 	VFMADD231PS.BCST 4(R8), Z12, Z4
@@ -15643,8 +15491,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z13
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z13, K2, Z13
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z13
 	VADDPS           Z13, Z2, Z2
 	VFMADD231PS.BCST (R8), Z13, Z3
 	VFMADD231PS.BCST 4(R8), Z13, Z4
@@ -15656,8 +15503,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z14
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z14, K2, Z14
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z14
 	VADDPS           Z14, Z2, Z2
 	VFMADD231PS.BCST (R8), Z14, Z3
 	VFMADD231PS.BCST 4(R8), Z14, Z4
@@ -15669,8 +15515,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z15
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z15, K2, Z15
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z15
 	VADDPS           Z15, Z2, Z2
 	VFMADD231PS.BCST (R8), Z15, Z3
 	VFMADD231PS.BCST 4(R8), Z15, Z4
@@ -15682,8 +15527,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z16
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z16, K2, Z16
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z16
 	VADDPS           Z16, Z2, Z2
 	VFMADD231PS.BCST (R8), Z16, Z3
 	VFMADD231PS.BCST 4(R8), Z16, Z4
@@ -15695,8 +15539,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z17
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z17, K2, Z17
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z17
 	VADDPS           Z17, Z2, Z2
 	VFMADD231PS.BCST (R8), Z17, Z3
 	VFMADD231PS.BCST 4(R8), Z17, Z4
@@ -15708,8 +15551,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z18
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z18, K2, Z18
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z18
 	VADDPS           Z18, Z2, Z2
 	VFMADD231PS.BCST (R8), Z18, Z3
 	VFMADD231PS.BCST 4(R8), Z18, Z4
@@ -15721,8 +15563,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z19
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z19, K2, Z19
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z19
 	VADDPS           Z19, Z2, Z2
 	VFMADD231PS.BCST (R8), Z19, Z3
 	VFMADD231PS.BCST 4(R8), Z19, Z4
@@ -15734,8 +15575,7 @@ whole11:
 	JLE              folded12
 	VMOVUPS          (CX), Z20
 	VMOVUPS          (SI), Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z20, K2, Z20
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z20
 	VADDPS           Z20, Z2, Z2
 	VFMADD231PS.BCST (R8), Z20, Z3
 	VFMADD231PS.BCST 4(R8), Z20, Z4
@@ -16001,39 +15841,39 @@ kept37:
 ready38:
 again36:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole39
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole39
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole39:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y5, K2, Y5
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y5
 	VADDPS           Y5, Y2, Y2
 	VFMADD231PS.BCST (R8), Y5, Y3
 	VFMADD231PS.BCST 4(R8), Y5, Y4
@@ -16045,8 +15885,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y6, K2, Y6
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y6
 	VADDPS           Y6, Y2, Y2
 	VFMADD231PS.BCST (R8), Y6, Y3
 	VFMADD231PS.BCST 4(R8), Y6, Y4
@@ -16058,8 +15897,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y7, K2, Y7
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y7
 	VADDPS           Y7, Y2, Y2
 	VFMADD231PS.BCST (R8), Y7, Y3
 	VFMADD231PS.BCST 4(R8), Y7, Y4
@@ -16071,8 +15909,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y8, K2, Y8
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y3
 	VFMADD231PS.BCST 4(R8), Y8, Y4
@@ -16084,8 +15921,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y9, K2, Y9
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y3
 	VFMADD231PS.BCST 4(R8), Y9, Y4
@@ -16097,8 +15933,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y10, K2, Y10
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y3
 	VFMADD231PS.BCST 4(R8), Y10, Y4
@@ -16110,8 +15945,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y11, K2, Y11
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y3
 	VFMADD231PS.BCST 4(R8), Y11, Y4
@@ -16123,8 +15957,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y12, K2, Y12
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y3
 	VFMADD231PS.BCST 4(R8), Y12, Y4
@@ -16136,8 +15969,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y13, K2, Y13
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y3
 	VFMADD231PS.BCST 4(R8), Y13, Y4
@@ -16149,8 +15981,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y14, K2, Y14
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y3
 	VFMADD231PS.BCST 4(R8), Y14, Y4
@@ -16162,8 +15993,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y15, K2, Y15
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y3
 	VFMADD231PS.BCST 4(R8), Y15, Y4
@@ -16175,8 +16005,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y16, K2, Y16
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y16
 	VADDPS           Y16, Y2, Y2
 	VFMADD231PS.BCST (R8), Y16, Y3
 	VFMADD231PS.BCST 4(R8), Y16, Y4
@@ -16188,8 +16017,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y17, K2, Y17
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y17
 	VADDPS           Y17, Y2, Y2
 	VFMADD231PS.BCST (R8), Y17, Y3
 	VFMADD231PS.BCST 4(R8), Y17, Y4
@@ -16201,8 +16029,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y18, K2, Y18
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y18
 	VADDPS           Y18, Y2, Y2
 	VFMADD231PS.BCST (R8), Y18, Y3
 	VFMADD231PS.BCST 4(R8), Y18, Y4
@@ -16214,8 +16041,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y19
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y19, K2, Y19
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y19
 	VADDPS           Y19, Y2, Y2
 	VFMADD231PS.BCST (R8), Y19, Y3
 	VFMADD231PS.BCST 4(R8), Y19, Y4
@@ -16227,8 +16053,7 @@ whole39:
 	JLE              folded40
 	VMOVUPS          (CX), Y20
 	VMOVUPS          (SI), Y21
-	VCMPPS           $0x06, Y23, Y21, K2
-	VMOVAPS.Z        Y20, K2, Y20
+	VFIXUPIMMPS      $0x00, Y23, Y21, Y20
 	VADDPS           Y20, Y2, Y2
 	VFMADD231PS.BCST (R8), Y20, Y3
 	VFMADD231PS.BCST 4(R8), Y20, Y4
@@ -16445,39 +16270,39 @@ kept56:
 ready57:
 again55:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole58
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole58
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole58:
 	VMOVUPS.Z        (CX), K1, Z5
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z5, K2, Z5
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z5
 	VADDPS           Z5, Z2, Z2
 	VFMADD231PS.BCST (R8), Z5, Z3
 	VFMADD231PS.BCST 4(R8), Z5, Z4
@@ -16579,8 +16404,7 @@ stored60:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z6
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z6
 	VADDPS           Z6, Z2, Z2
 	VFMADD231PS.BCST (R8), Z6, Z3
 	VFMADD231PS.BCST 4(R8), Z6, Z4
@@ -16682,8 +16506,7 @@ stored76:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z7
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z7
 	VADDPS           Z7, Z2, Z2
 	VFMADD231PS.BCST (R8), Z7, Z3
 	VFMADD231PS.BCST 4(R8), Z7, Z4
@@ -16785,8 +16608,7 @@ stored92:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z8
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z8
 	VADDPS           Z8, Z2, Z2
 	VFMADD231PS.BCST (R8), Z8, Z3
 	VFMADD231PS.BCST 4(R8), Z8, Z4
@@ -16888,8 +16710,7 @@ stored108:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z9
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z9
 	VADDPS           Z9, Z2, Z2
 	VFMADD231PS.BCST (R8), Z9, Z3
 	VFMADD231PS.BCST 4(R8), Z9, Z4
@@ -16991,8 +16812,7 @@ stored124:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z10
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z10
 	VADDPS           Z10, Z2, Z2
 	VFMADD231PS.BCST (R8), Z10, Z3
 	VFMADD231PS.BCST 4(R8), Z10, Z4
@@ -17094,8 +16914,7 @@ stored140:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z11
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z11, K2, Z11
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z11
 	VADDPS           Z11, Z2, Z2
 	VFMADD231PS.BCST (R8), Z11, Z3
 	VFMADD231PS.BCST 4(R8), Z11, Z4
@@ -17197,8 +17016,7 @@ stored156:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z12
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z12, K2, Z12
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z12
 	VADDPS           Z12, Z2, Z2
 	VFMADD231PS.BCST (R8), Z12, Z3
 	VFMADD231PS.BCST 4(R8), Z12, Z4
@@ -17300,8 +17118,7 @@ stored172:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z13
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z13, K2, Z13
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z13
 	VADDPS           Z13, Z2, Z2
 	VFMADD231PS.BCST (R8), Z13, Z3
 	VFMADD231PS.BCST 4(R8), Z13, Z4
@@ -17403,8 +17220,7 @@ stored188:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z14
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z14, K2, Z14
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z14
 	VADDPS           Z14, Z2, Z2
 	VFMADD231PS.BCST (R8), Z14, Z3
 	VFMADD231PS.BCST 4(R8), Z14, Z4
@@ -17506,8 +17322,7 @@ stored204:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z15
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z15, K2, Z15
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z15
 	VADDPS           Z15, Z2, Z2
 	VFMADD231PS.BCST (R8), Z15, Z3
 	VFMADD231PS.BCST 4(R8), Z15, Z4
@@ -17609,8 +17424,7 @@ stored220:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z16
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z16, K2, Z16
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z16
 	VADDPS           Z16, Z2, Z2
 	VFMADD231PS.BCST (R8), Z16, Z3
 	VFMADD231PS.BCST 4(R8), Z16, Z4
@@ -17712,8 +17526,7 @@ stored236:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z17
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z17, K2, Z17
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z17
 	VADDPS           Z17, Z2, Z2
 	VFMADD231PS.BCST (R8), Z17, Z3
 	VFMADD231PS.BCST 4(R8), Z17, Z4
@@ -17815,8 +17628,7 @@ stored252:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z18
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z18, K2, Z18
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z18
 	VADDPS           Z18, Z2, Z2
 	VFMADD231PS.BCST (R8), Z18, Z3
 	VFMADD231PS.BCST 4(R8), Z18, Z4
@@ -17918,8 +17730,7 @@ stored268:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z19
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z19, K2, Z19
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z19
 	VADDPS           Z19, Z2, Z2
 	VFMADD231PS.BCST (R8), Z19, Z3
 	VFMADD231PS.BCST 4(R8), Z19, Z4
@@ -18021,8 +17832,7 @@ stored284:
 	JLE              folded59
 	VMOVUPS.Z        (CX), K1, Z20
 	VMOVUPS.Z        (SI), K1, Z21
-	VCMPPS           $0x06, Z23, Z21, K2
-	VMOVAPS.Z        Z20, K2, Z20
+	VFIXUPIMMPS      $0x00, Z23, Z21, Z20
 	VADDPS           Z20, Z2, Z2
 	VFMADD231PS.BCST (R8), Z20, Z3
 	VFMADD231PS.BCST 4(R8), Z20, Z4
@@ -18785,33 +18595,34 @@ kept393:
 ready394:
 again392:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole395
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole395
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole395:
 	VMOVUPS          (CX), Z5
@@ -19198,33 +19009,34 @@ kept421:
 ready422:
 again420:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole423
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole423
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole423:
 	VMOVUPS          (CX), Y5
@@ -19562,33 +19374,34 @@ kept440:
 ready441:
 again439:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole442
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole442
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole442:
 	VMOVUPS.Z        (CX), K1, Z5
@@ -20386,39 +20199,39 @@ kept523:
 ready524:
 again522:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z21, Z21, Z21
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole525
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole525
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
 
 whole525:
 	VMOVUPS          (CX), Z3
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z3, K2, Z3
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
 	VMOVUPS          Z3, (CX)
@@ -20429,8 +20242,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z4
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z4, K2, Z4
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z4
 	VADDPS           Z4, Z1, Z1
 	VFMADD231PS.BCST (R8), Z4, Z2
 	VMOVUPS          Z4, (CX)
@@ -20441,8 +20253,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z5
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z5, K2, Z5
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z5
 	VADDPS           Z5, Z1, Z1
 	VFMADD231PS.BCST (R8), Z5, Z2
 	VMOVUPS          Z5, (CX)
@@ -20453,8 +20264,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z6
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z6
 	VADDPS           Z6, Z1, Z1
 	VFMADD231PS.BCST (R8), Z6, Z2
 	VMOVUPS          Z6, (CX)
@@ -20465,8 +20275,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z7
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z7
 	VADDPS           Z7, Z1, Z1
 	VFMADD231PS.BCST (R8), Z7, Z2
 	VMOVUPS          Z7, (CX)
@@ -20477,8 +20286,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z8
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z8
 	VADDPS           Z8, Z1, Z1
 	VFMADD231PS.BCST (R8), Z8, Z2
 	VMOVUPS          Z8, (CX)
@@ -20489,8 +20297,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z9
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z9
 	VADDPS           Z9, Z1, Z1
 	VFMADD231PS.BCST (R8), Z9, Z2
 	VMOVUPS          Z9, (CX)
@@ -20501,8 +20308,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z10
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z10
 	VADDPS           Z10, Z1, Z1
 	VFMADD231PS.BCST (R8), Z10, Z2
 	VMOVUPS          Z10, (CX)
@@ -20513,8 +20319,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z11
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z11, K2, Z11
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z11
 	VADDPS           Z11, Z1, Z1
 	VFMADD231PS.BCST (R8), Z11, Z2
 	VMOVUPS          Z11, (CX)
@@ -20525,8 +20330,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z12
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z12, K2, Z12
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z12
 	VADDPS           Z12, Z1, Z1
 	VFMADD231PS.BCST (R8), Z12, Z2
 	VMOVUPS          Z12, (CX)
@@ -20537,8 +20341,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z13
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z13, K2, Z13
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z13
 	VADDPS           Z13, Z1, Z1
 	VFMADD231PS.BCST (R8), Z13, Z2
 	VMOVUPS          Z13, (CX)
@@ -20549,8 +20352,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z14
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z14, K2, Z14
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z14
 	VADDPS           Z14, Z1, Z1
 	VFMADD231PS.BCST (R8), Z14, Z2
 	VMOVUPS          Z14, (CX)
@@ -20561,8 +20363,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z15
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z15, K2, Z15
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z15
 	VADDPS           Z15, Z1, Z1
 	VFMADD231PS.BCST (R8), Z15, Z2
 	VMOVUPS          Z15, (CX)
@@ -20573,8 +20374,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z16
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z16, K2, Z16
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z16
 	VADDPS           Z16, Z1, Z1
 	VFMADD231PS.BCST (R8), Z16, Z2
 	VMOVUPS          Z16, (CX)
@@ -20585,8 +20385,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z17
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z17, K2, Z17
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z17
 	VADDPS           Z17, Z1, Z1
 	VFMADD231PS.BCST (R8), Z17, Z2
 	VMOVUPS          Z17, (CX)
@@ -20597,8 +20396,7 @@ whole525:
 	JLE              folded526
 	VMOVUPS          (CX), Z18
 	VMOVUPS          (SI), Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z18, K2, Z18
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z18
 	VADDPS           Z18, Z1, Z1
 	VFMADD231PS.BCST (R8), Z18, Z2
 	VMOVUPS          Z18, (CX)
@@ -20875,39 +20673,39 @@ kept554:
 ready555:
 again553:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z21, Z21, Z21
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole556
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole556
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
 
 whole556:
 	VMOVUPS          (CX), Y3
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y3, K2, Y3
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y3
 	VADDPS           Y3, Y1, Y1
 	VFMADD231PS.BCST (R8), Y3, Y2
 	VMOVUPS          Y3, (CX)
@@ -20918,8 +20716,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y4
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y4, K2, Y4
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y4
 	VADDPS           Y4, Y1, Y1
 	VFMADD231PS.BCST (R8), Y4, Y2
 	VMOVUPS          Y4, (CX)
@@ -20930,8 +20727,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y5, K2, Y5
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y2
 	VMOVUPS          Y5, (CX)
@@ -20942,8 +20738,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y6, K2, Y6
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y2
 	VMOVUPS          Y6, (CX)
@@ -20954,8 +20749,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y7, K2, Y7
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y2
 	VMOVUPS          Y7, (CX)
@@ -20966,8 +20760,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y8, K2, Y8
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y2
 	VMOVUPS          Y8, (CX)
@@ -20978,8 +20771,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y9, K2, Y9
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y2
 	VMOVUPS          Y9, (CX)
@@ -20990,8 +20782,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y10, K2, Y10
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y2
 	VMOVUPS          Y10, (CX)
@@ -21002,8 +20793,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y11, K2, Y11
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y2
 	VMOVUPS          Y11, (CX)
@@ -21014,8 +20804,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y12, K2, Y12
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y2
 	VMOVUPS          Y12, (CX)
@@ -21026,8 +20815,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y13, K2, Y13
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y13
 	VADDPS           Y13, Y1, Y1
 	VFMADD231PS.BCST (R8), Y13, Y2
 	VMOVUPS          Y13, (CX)
@@ -21038,8 +20826,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y14, K2, Y14
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y14
 	VADDPS           Y14, Y1, Y1
 	VFMADD231PS.BCST (R8), Y14, Y2
 	VMOVUPS          Y14, (CX)
@@ -21050,8 +20837,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y15, K2, Y15
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y15
 	VADDPS           Y15, Y1, Y1
 	VFMADD231PS.BCST (R8), Y15, Y2
 	VMOVUPS          Y15, (CX)
@@ -21062,8 +20848,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y16
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y16, K2, Y16
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y16
 	VADDPS           Y16, Y1, Y1
 	VFMADD231PS.BCST (R8), Y16, Y2
 	VMOVUPS          Y16, (CX)
@@ -21074,8 +20859,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y17
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y17, K2, Y17
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y17
 	VADDPS           Y17, Y1, Y1
 	VFMADD231PS.BCST (R8), Y17, Y2
 	VMOVUPS          Y17, (CX)
@@ -21086,8 +20870,7 @@ whole556:
 	JLE              folded557
 	VMOVUPS          (CX), Y18
 	VMOVUPS          (SI), Y19
-	VCMPPS           $0x06, Y21, Y19, K2
-	VMOVAPS.Z        Y18, K2, Y18
+	VFIXUPIMMPS      $0x00, Y21, Y19, Y18
 	VADDPS           Y18, Y1, Y1
 	VFMADD231PS.BCST (R8), Y18, Y2
 	VMOVUPS          Y18, (CX)
@@ -21323,39 +21106,39 @@ kept576:
 ready577:
 again575:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z21, Z21, Z21
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole578
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole578
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
 
 whole578:
 	VMOVUPS.Z        (CX), K1, Z3
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z3, K2, Z3
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z3
 	VADDPS           Z3, Z1, Z1
 	VFMADD231PS.BCST (R8), Z3, Z2
 	VMOVAPS          Z3, Z19
@@ -21456,8 +21239,7 @@ stored580:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z4
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z4, K2, Z4
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z4
 	VADDPS           Z4, Z1, Z1
 	VFMADD231PS.BCST (R8), Z4, Z2
 	VMOVAPS          Z4, Z19
@@ -21558,8 +21340,7 @@ stored596:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z5
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z5, K2, Z5
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z5
 	VADDPS           Z5, Z1, Z1
 	VFMADD231PS.BCST (R8), Z5, Z2
 	VMOVAPS          Z5, Z19
@@ -21660,8 +21441,7 @@ stored612:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z6
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z6
 	VADDPS           Z6, Z1, Z1
 	VFMADD231PS.BCST (R8), Z6, Z2
 	VMOVAPS          Z6, Z19
@@ -21762,8 +21542,7 @@ stored628:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z7
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z7
 	VADDPS           Z7, Z1, Z1
 	VFMADD231PS.BCST (R8), Z7, Z2
 	VMOVAPS          Z7, Z19
@@ -21864,8 +21643,7 @@ stored644:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z8
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z8
 	VADDPS           Z8, Z1, Z1
 	VFMADD231PS.BCST (R8), Z8, Z2
 	VMOVAPS          Z8, Z19
@@ -21966,8 +21744,7 @@ stored660:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z9
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z9
 	VADDPS           Z9, Z1, Z1
 	VFMADD231PS.BCST (R8), Z9, Z2
 	VMOVAPS          Z9, Z19
@@ -22068,8 +21845,7 @@ stored676:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z10
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z10
 	VADDPS           Z10, Z1, Z1
 	VFMADD231PS.BCST (R8), Z10, Z2
 	VMOVAPS          Z10, Z19
@@ -22170,8 +21946,7 @@ stored692:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z11
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z11, K2, Z11
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z11
 	VADDPS           Z11, Z1, Z1
 	VFMADD231PS.BCST (R8), Z11, Z2
 	VMOVAPS          Z11, Z19
@@ -22272,8 +22047,7 @@ stored708:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z12
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z12, K2, Z12
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z12
 	VADDPS           Z12, Z1, Z1
 	VFMADD231PS.BCST (R8), Z12, Z2
 	VMOVAPS          Z12, Z19
@@ -22374,8 +22148,7 @@ stored724:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z13
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z13, K2, Z13
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z13
 	VADDPS           Z13, Z1, Z1
 	VFMADD231PS.BCST (R8), Z13, Z2
 	VMOVAPS          Z13, Z19
@@ -22476,8 +22249,7 @@ stored740:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z14
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z14, K2, Z14
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z14
 	VADDPS           Z14, Z1, Z1
 	VFMADD231PS.BCST (R8), Z14, Z2
 	VMOVAPS          Z14, Z19
@@ -22578,8 +22350,7 @@ stored756:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z15
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z15, K2, Z15
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z15
 	VADDPS           Z15, Z1, Z1
 	VFMADD231PS.BCST (R8), Z15, Z2
 	VMOVAPS          Z15, Z19
@@ -22680,8 +22451,7 @@ stored772:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z16
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z16, K2, Z16
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z16
 	VADDPS           Z16, Z1, Z1
 	VFMADD231PS.BCST (R8), Z16, Z2
 	VMOVAPS          Z16, Z19
@@ -22782,8 +22552,7 @@ stored788:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z17
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z17, K2, Z17
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z17
 	VADDPS           Z17, Z1, Z1
 	VFMADD231PS.BCST (R8), Z17, Z2
 	VMOVAPS          Z17, Z19
@@ -22884,8 +22653,7 @@ stored804:
 	JLE              folded579
 	VMOVUPS.Z        (CX), K1, Z18
 	VMOVUPS.Z        (SI), K1, Z19
-	VCMPPS           $0x06, Z21, Z19, K2
-	VMOVAPS.Z        Z18, K2, Z18
+	VFIXUPIMMPS      $0x00, Z21, Z19, Z18
 	VADDPS           Z18, Z1, Z1
 	VFMADD231PS.BCST (R8), Z18, Z2
 	VMOVAPS          Z18, Z19
@@ -23603,33 +23371,34 @@ kept903:
 ready904:
 again902:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z21, Z21, Z21
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole905
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole905
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
 
 whole905:
 	VMOVUPS          (CX), Z3
@@ -24012,33 +23781,34 @@ kept934:
 ready935:
 again933:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z21, Z21, Z21
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole936
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole936
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
 
 whole936:
 	VMOVUPS          (CX), Y3
@@ -24380,33 +24150,34 @@ kept956:
 ready957:
 again955:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z21, Z21, Z21
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x10
-	JGE    whole958
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z21
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x10
+	JGE          whole958
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
 
 whole958:
 	VMOVUPS.Z        (CX), K1, Z3
@@ -25164,43 +24935,42 @@ kept9:
 ready10:
 again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole11
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole11
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole11:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX), Z9
 	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z9
 	VADDPD       Z9, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
@@ -25217,13 +24987,11 @@ whole11:
 	JLE          folded12
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX), Z11
 	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z11
 	VADDPD       Z11, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
@@ -25240,13 +25008,11 @@ whole11:
 	JLE          folded12
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX), Z13
 	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z13
 	VADDPD       Z13, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
@@ -25263,13 +25029,11 @@ whole11:
 	JLE          folded12
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z14, K2, Z14
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX), Z15
 	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z15
 	VADDPD       Z15, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
@@ -25286,13 +25050,11 @@ whole11:
 	JLE          folded12
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX), Z17
 	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z17, K2, Z17
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z17
 	VADDPD       Z17, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
@@ -25309,13 +25071,11 @@ whole11:
 	JLE          folded12
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z18, K2, Z18
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX), Z19
 	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z19, K2, Z19
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z19
 	VADDPD       Z19, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
@@ -25332,13 +25092,11 @@ whole11:
 	JLE          folded12
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z20, K2, Z20
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX), Z21
 	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z21, K2, Z21
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z21
 	VADDPD       Z21, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
@@ -25355,13 +25113,11 @@ whole11:
 	JLE          folded12
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z22, K2, Z22
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX), Z23
 	VMOVUPD      64(SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z23, K2, Z23
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z23
 	VADDPD       Z23, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
@@ -25600,43 +25356,42 @@ kept39:
 ready40:
 again38:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole41
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole41
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole41:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X9
 	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X9, K2, X9
+	VFIXUPIMMPD  $0x00, X26, X24, X9
 	VADDPD       X9, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
@@ -25653,13 +25408,11 @@ whole41:
 	JLE          folded42
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X11
 	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X11, K2, X11
+	VFIXUPIMMPD  $0x00, X26, X24, X11
 	VADDPD       X11, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
@@ -25676,13 +25429,11 @@ whole41:
 	JLE          folded42
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X13
 	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X13, K2, X13
+	VFIXUPIMMPD  $0x00, X26, X24, X13
 	VADDPD       X13, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
@@ -25699,13 +25450,11 @@ whole41:
 	JLE          folded42
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z14, K2, Z14
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X15
 	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X15, K2, X15
+	VFIXUPIMMPD  $0x00, X26, X24, X15
 	VADDPD       X15, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
@@ -25722,13 +25471,11 @@ whole41:
 	JLE          folded42
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X17
 	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X17, K2, X17
+	VFIXUPIMMPD  $0x00, X26, X24, X17
 	VADDPD       X17, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
@@ -25745,13 +25492,11 @@ whole41:
 	JLE          folded42
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z18, K2, Z18
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X19
 	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X19, K2, X19
+	VFIXUPIMMPD  $0x00, X26, X24, X19
 	VADDPD       X19, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
@@ -25768,13 +25513,11 @@ whole41:
 	JLE          folded42
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z20, K2, Z20
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X21
 	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X21, K2, X21
+	VFIXUPIMMPD  $0x00, X26, X24, X21
 	VADDPD       X21, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
@@ -25791,13 +25534,11 @@ whole41:
 	JLE          folded42
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z22, K2, Z22
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X23
 	VMOVUPD      64(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X23, K2, X23
+	VFIXUPIMMPD  $0x00, X26, X24, X23
 	VADDPD       X23, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
@@ -26008,43 +25749,42 @@ kept61:
 ready62:
 again60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole63
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole63
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole63:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y9
 	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y9, K2, Y9
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y9
 	VADDPD       Y9, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
@@ -26061,13 +25801,11 @@ whole63:
 	JLE          folded64
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y11
 	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y11, K2, Y11
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y11
 	VADDPD       Y11, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
@@ -26084,13 +25822,11 @@ whole63:
 	JLE          folded64
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y13
 	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y13, K2, Y13
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y13
 	VADDPD       Y13, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
@@ -26107,13 +25843,11 @@ whole63:
 	JLE          folded64
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z14, K2, Z14
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y15
 	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y15, K2, Y15
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y15
 	VADDPD       Y15, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
@@ -26130,13 +25864,11 @@ whole63:
 	JLE          folded64
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y17
 	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y17, K2, Y17
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y17
 	VADDPD       Y17, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
@@ -26153,13 +25885,11 @@ whole63:
 	JLE          folded64
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z18, K2, Z18
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y19
 	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y19, K2, Y19
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y19
 	VADDPD       Y19, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
@@ -26176,13 +25906,11 @@ whole63:
 	JLE          folded64
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z20, K2, Z20
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y21
 	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y21, K2, Y21
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y21
 	VADDPD       Y21, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
@@ -26199,13 +25927,11 @@ whole63:
 	JLE          folded64
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z22, K2, Z22
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y23
 	VMOVUPD      64(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y23, K2, Y23
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y23
 	VADDPD       Y23, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
@@ -26426,43 +26152,42 @@ kept84:
 ready85:
 again83:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole86
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole86
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole86:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z9
 	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z9
 	VADDPD       Z9, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z8, Z4
@@ -26479,13 +26204,11 @@ whole86:
 	JLE          folded87
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z11
 	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z11
 	VADDPD       Z11, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z10, Z4
@@ -26502,13 +26225,11 @@ whole86:
 	JLE          folded87
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z13
 	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z13
 	VADDPD       Z13, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z12, Z4
@@ -26525,13 +26246,11 @@ whole86:
 	JLE          folded87
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z14, K2, Z14
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z15
 	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z15
 	VADDPD       Z15, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z14, Z4
@@ -26548,13 +26267,11 @@ whole86:
 	JLE          folded87
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z17
 	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z17, K2, Z17
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z17
 	VADDPD       Z17, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z16, Z4
@@ -26571,13 +26288,11 @@ whole86:
 	JLE          folded87
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z18, K2, Z18
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z19
 	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z19, K2, Z19
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z19
 	VADDPD       Z19, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z18, Z4
@@ -26594,13 +26309,11 @@ whole86:
 	JLE          folded87
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z20, K2, Z20
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z21
 	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z21, K2, Z21
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z21
 	VADDPD       Z21, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z20, Z4
@@ -26617,13 +26330,11 @@ whole86:
 	JLE          folded87
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z22, K2, Z22
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z23
 	VMOVUPD      64(SI)(BX*1), Z24
-	VCMPPD       $0x06, Z26, Z24, K2
-	VMOVAPD.Z    Z23, K2, Z23
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z23
 	VADDPD       Z23, Z3, Z3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Z25, Z22, Z4
@@ -26874,31 +26585,31 @@ kept112:
 ready113:
 again111:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole114
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole114
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
 
 whole114:
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z8, K2, Z8
+	VFIXUPIMMPD      $0x00, Z18, Z16, Z8
 	VADDPD           Z8, Z2, Z2
 	VFMADD231PD.BCST (R8), Z8, Z4
 	VFMADD231PD.BCST 8(R8), Z8, Z6
@@ -26910,8 +26621,7 @@ whole114:
 	JLE              folded115
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z9, K2, Z9
+	VFIXUPIMMPD      $0x00, Z18, Z16, Z9
 	VADDPD           Z9, Z2, Z2
 	VFMADD231PD.BCST (R8), Z9, Z4
 	VFMADD231PD.BCST 8(R8), Z9, Z6
@@ -26923,8 +26633,7 @@ whole114:
 	JLE              folded115
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z18, Z16, Z10
 	VADDPD           Z10, Z2, Z2
 	VFMADD231PD.BCST (R8), Z10, Z4
 	VFMADD231PD.BCST 8(R8), Z10, Z6
@@ -26936,8 +26645,7 @@ whole114:
 	JLE              folded115
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z11, K2, Z11
+	VFIXUPIMMPD      $0x00, Z18, Z16, Z11
 	VADDPD           Z11, Z2, Z2
 	VFMADD231PD.BCST (R8), Z11, Z4
 	VFMADD231PD.BCST 8(R8), Z11, Z6
@@ -26949,8 +26657,7 @@ whole114:
 	JLE              folded115
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z12, K2, Z12
+	VFIXUPIMMPD      $0x00, Z18, Z16, Z12
 	VADDPD           Z12, Z2, Z2
 	VFMADD231PD.BCST (R8), Z12, Z4
 	VFMADD231PD.BCST 8(R8), Z12, Z6
@@ -26962,8 +26669,7 @@ whole114:
 	JLE              folded115
 	VMOVUPD          (CX), Z13
 	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z13, K2, Z13
+	VFIXUPIMMPD      $0x00, Z18, Z16, Z13
 	VADDPD           Z13, Z2, Z2
 	VFMADD231PD.BCST (R8), Z13, Z4
 	VFMADD231PD.BCST 8(R8), Z13, Z6
@@ -26975,8 +26681,7 @@ whole114:
 	JLE              folded115
 	VMOVUPD          (CX), Z14
 	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z14, K2, Z14
+	VFIXUPIMMPD      $0x00, Z18, Z16, Z14
 	VADDPD           Z14, Z2, Z2
 	VFMADD231PD.BCST (R8), Z14, Z4
 	VFMADD231PD.BCST 8(R8), Z14, Z6
@@ -26988,8 +26693,7 @@ whole114:
 	JLE              folded115
 	VMOVUPD          (CX), Z15
 	VMOVUPD          (SI), Z16
-	VCMPPD           $0x06, Z18, Z16, K2
-	VMOVAPD.Z        Z15, K2, Z15
+	VFIXUPIMMPD      $0x00, Z18, Z16, Z15
 	VADDPD           Z15, Z2, Z2
 	VFMADD231PD.BCST (R8), Z15, Z4
 	VFMADD231PD.BCST 8(R8), Z15, Z6
@@ -27158,31 +26862,31 @@ kept132:
 ready133:
 again131:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole134
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole134
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
 
 whole134:
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y8, K2, Y8
+	VFIXUPIMMPD      $0x00, Y18, Y16, Y8
 	VADDPD           Y8, Y2, Y2
 	VFMADD231PD.BCST (R8), Y8, Y4
 	VFMADD231PD.BCST 8(R8), Y8, Y6
@@ -27194,8 +26898,7 @@ whole134:
 	JLE              folded135
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y9, K2, Y9
+	VFIXUPIMMPD      $0x00, Y18, Y16, Y9
 	VADDPD           Y9, Y2, Y2
 	VFMADD231PD.BCST (R8), Y9, Y4
 	VFMADD231PD.BCST 8(R8), Y9, Y6
@@ -27207,8 +26910,7 @@ whole134:
 	JLE              folded135
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y10, K2, Y10
+	VFIXUPIMMPD      $0x00, Y18, Y16, Y10
 	VADDPD           Y10, Y2, Y2
 	VFMADD231PD.BCST (R8), Y10, Y4
 	VFMADD231PD.BCST 8(R8), Y10, Y6
@@ -27220,8 +26922,7 @@ whole134:
 	JLE              folded135
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y11, K2, Y11
+	VFIXUPIMMPD      $0x00, Y18, Y16, Y11
 	VADDPD           Y11, Y2, Y2
 	VFMADD231PD.BCST (R8), Y11, Y4
 	VFMADD231PD.BCST 8(R8), Y11, Y6
@@ -27233,8 +26934,7 @@ whole134:
 	JLE              folded135
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y12, K2, Y12
+	VFIXUPIMMPD      $0x00, Y18, Y16, Y12
 	VADDPD           Y12, Y2, Y2
 	VFMADD231PD.BCST (R8), Y12, Y4
 	VFMADD231PD.BCST 8(R8), Y12, Y6
@@ -27246,8 +26946,7 @@ whole134:
 	JLE              folded135
 	VMOVUPD          (CX), Y13
 	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y13, K2, Y13
+	VFIXUPIMMPD      $0x00, Y18, Y16, Y13
 	VADDPD           Y13, Y2, Y2
 	VFMADD231PD.BCST (R8), Y13, Y4
 	VFMADD231PD.BCST 8(R8), Y13, Y6
@@ -27259,8 +26958,7 @@ whole134:
 	JLE              folded135
 	VMOVUPD          (CX), Y14
 	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y14, K2, Y14
+	VFIXUPIMMPD      $0x00, Y18, Y16, Y14
 	VADDPD           Y14, Y2, Y2
 	VFMADD231PD.BCST (R8), Y14, Y4
 	VFMADD231PD.BCST 8(R8), Y14, Y6
@@ -27272,8 +26970,7 @@ whole134:
 	JLE              folded135
 	VMOVUPD          (CX), Y15
 	VMOVUPD          (SI), Y16
-	VCMPPD           $0x06, Y18, Y16, K2
-	VMOVAPD.Z        Y15, K2, Y15
+	VFIXUPIMMPD      $0x00, Y18, Y16, Y15
 	VADDPD           Y15, Y2, Y2
 	VFMADD231PD.BCST (R8), Y15, Y4
 	VFMADD231PD.BCST 8(R8), Y15, Y6
@@ -27430,43 +27127,42 @@ kept148:
 ready149:
 again147:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole150
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole150
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole150:
 	VMOVUPD      (CX), Y8
 	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y8, K2, Y8
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y8
 	VADDPD       Y8, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y9
 	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y9, K2, Y9
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y9
 	VADDPD       Y9, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y8, Y4
@@ -27483,13 +27179,11 @@ whole150:
 	JLE          folded151
 	VMOVUPD      (CX), Y10
 	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y10, K2, Y10
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y10
 	VADDPD       Y10, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y11
 	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y11, K2, Y11
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y11
 	VADDPD       Y11, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y10, Y4
@@ -27506,13 +27200,11 @@ whole150:
 	JLE          folded151
 	VMOVUPD      (CX), Y12
 	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y12, K2, Y12
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y12
 	VADDPD       Y12, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y13
 	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y13, K2, Y13
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y13
 	VADDPD       Y13, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y12, Y4
@@ -27529,13 +27221,11 @@ whole150:
 	JLE          folded151
 	VMOVUPD      (CX), Y14
 	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y14, K2, Y14
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y14
 	VADDPD       Y14, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y15
 	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y15, K2, Y15
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y15
 	VADDPD       Y15, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y14, Y4
@@ -27552,13 +27242,11 @@ whole150:
 	JLE          folded151
 	VMOVUPD      (CX), Y16
 	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y16, K2, Y16
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y16
 	VADDPD       Y16, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y17
 	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y17, K2, Y17
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y17
 	VADDPD       Y17, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y16, Y4
@@ -27575,13 +27263,11 @@ whole150:
 	JLE          folded151
 	VMOVUPD      (CX), Y18
 	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y18, K2, Y18
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y18
 	VADDPD       Y18, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y19
 	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y19, K2, Y19
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y19
 	VADDPD       Y19, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y18, Y4
@@ -27598,13 +27284,11 @@ whole150:
 	JLE          folded151
 	VMOVUPD      (CX), Y20
 	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y20, K2, Y20
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y20
 	VADDPD       Y20, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y21
 	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y21, K2, Y21
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y21
 	VADDPD       Y21, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y20, Y4
@@ -27621,13 +27305,11 @@ whole150:
 	JLE          folded151
 	VMOVUPD      (CX), Y22
 	VMOVUPD      (SI), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y22, K2, Y22
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y22
 	VADDPD       Y22, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y23
 	VMOVUPD      32(SI)(BX*1), Y24
-	VCMPPD       $0x06, Y26, Y24, K2
-	VMOVAPD.Z    Y23, K2, Y23
+	VFIXUPIMMPD  $0x00, Y26, Y24, Y23
 	VADDPD       Y23, Y3, Y3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  Y25, Y22, Y4
@@ -27822,31 +27504,31 @@ kept168:
 ready169:
 again167:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole170
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole170
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
 
 whole170:
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X8, K2, X8
+	VFIXUPIMMPD      $0x00, X18, X16, X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
 	VFMADD231PD.BCST 8(R8), X8, X6
@@ -27858,8 +27540,7 @@ whole170:
 	JLE              folded171
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X9, K2, X9
+	VFIXUPIMMPD      $0x00, X18, X16, X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
 	VFMADD231PD.BCST 8(R8), X9, X6
@@ -27871,8 +27552,7 @@ whole170:
 	JLE              folded171
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X10, K2, X10
+	VFIXUPIMMPD      $0x00, X18, X16, X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
 	VFMADD231PD.BCST 8(R8), X10, X6
@@ -27884,8 +27564,7 @@ whole170:
 	JLE              folded171
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X11, K2, X11
+	VFIXUPIMMPD      $0x00, X18, X16, X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
 	VFMADD231PD.BCST 8(R8), X11, X6
@@ -27897,8 +27576,7 @@ whole170:
 	JLE              folded171
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X12, K2, X12
+	VFIXUPIMMPD      $0x00, X18, X16, X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
 	VFMADD231PD.BCST 8(R8), X12, X6
@@ -27910,8 +27588,7 @@ whole170:
 	JLE              folded171
 	VMOVUPD          (CX), X13
 	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X13, K2, X13
+	VFIXUPIMMPD      $0x00, X18, X16, X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
 	VFMADD231PD.BCST 8(R8), X13, X6
@@ -27923,8 +27600,7 @@ whole170:
 	JLE              folded171
 	VMOVUPD          (CX), X14
 	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X14, K2, X14
+	VFIXUPIMMPD      $0x00, X18, X16, X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
 	VFMADD231PD.BCST 8(R8), X14, X6
@@ -27936,8 +27612,7 @@ whole170:
 	JLE              folded171
 	VMOVUPD          (CX), X15
 	VMOVUPD          (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X15, K2, X15
+	VFIXUPIMMPD      $0x00, X18, X16, X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
 	VFMADD231PD.BCST 8(R8), X15, X6
@@ -28090,43 +27765,42 @@ kept182:
 ready183:
 again181:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole184
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole184
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole184:
 	VMOVUPD      (CX), X8
 	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X8, K2, X8
+	VFIXUPIMMPD  $0x00, X26, X24, X8
 	VADDPD       X8, X2, X2
 	VMOVUPD      16(CX)(BX*1), X9
 	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X9, K2, X9
+	VFIXUPIMMPD  $0x00, X26, X24, X9
 	VADDPD       X9, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X8, X4
@@ -28143,13 +27817,11 @@ whole184:
 	JLE          folded185
 	VMOVUPD      (CX), X10
 	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X10, K2, X10
+	VFIXUPIMMPD  $0x00, X26, X24, X10
 	VADDPD       X10, X2, X2
 	VMOVUPD      16(CX)(BX*1), X11
 	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X11, K2, X11
+	VFIXUPIMMPD  $0x00, X26, X24, X11
 	VADDPD       X11, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X10, X4
@@ -28166,13 +27838,11 @@ whole184:
 	JLE          folded185
 	VMOVUPD      (CX), X12
 	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X12, K2, X12
+	VFIXUPIMMPD  $0x00, X26, X24, X12
 	VADDPD       X12, X2, X2
 	VMOVUPD      16(CX)(BX*1), X13
 	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X13, K2, X13
+	VFIXUPIMMPD  $0x00, X26, X24, X13
 	VADDPD       X13, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X12, X4
@@ -28189,13 +27859,11 @@ whole184:
 	JLE          folded185
 	VMOVUPD      (CX), X14
 	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X14, K2, X14
+	VFIXUPIMMPD  $0x00, X26, X24, X14
 	VADDPD       X14, X2, X2
 	VMOVUPD      16(CX)(BX*1), X15
 	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X15, K2, X15
+	VFIXUPIMMPD  $0x00, X26, X24, X15
 	VADDPD       X15, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X14, X4
@@ -28212,13 +27880,11 @@ whole184:
 	JLE          folded185
 	VMOVUPD      (CX), X16
 	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X16, K2, X16
+	VFIXUPIMMPD  $0x00, X26, X24, X16
 	VADDPD       X16, X2, X2
 	VMOVUPD      16(CX)(BX*1), X17
 	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X17, K2, X17
+	VFIXUPIMMPD  $0x00, X26, X24, X17
 	VADDPD       X17, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X16, X4
@@ -28235,13 +27901,11 @@ whole184:
 	JLE          folded185
 	VMOVUPD      (CX), X18
 	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X18, K2, X18
+	VFIXUPIMMPD  $0x00, X26, X24, X18
 	VADDPD       X18, X2, X2
 	VMOVUPD      16(CX)(BX*1), X19
 	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X19, K2, X19
+	VFIXUPIMMPD  $0x00, X26, X24, X19
 	VADDPD       X19, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X18, X4
@@ -28258,13 +27922,11 @@ whole184:
 	JLE          folded185
 	VMOVUPD      (CX), X20
 	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X20, K2, X20
+	VFIXUPIMMPD  $0x00, X26, X24, X20
 	VADDPD       X20, X2, X2
 	VMOVUPD      16(CX)(BX*1), X21
 	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X21, K2, X21
+	VFIXUPIMMPD  $0x00, X26, X24, X21
 	VADDPD       X21, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X20, X4
@@ -28281,13 +27943,11 @@ whole184:
 	JLE          folded185
 	VMOVUPD      (CX), X22
 	VMOVUPD      (SI), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X22, K2, X22
+	VFIXUPIMMPD  $0x00, X26, X24, X22
 	VADDPD       X22, X2, X2
 	VMOVUPD      16(CX)(BX*1), X23
 	VMOVUPD      16(SI)(BX*1), X24
-	VCMPPD       $0x06, X26, X24, K2
-	VMOVAPD.Z    X23, K2, X23
+	VFIXUPIMMPD  $0x00, X26, X24, X23
 	VADDPD       X23, X3, X3
 	VBROADCASTSD (R8), Z25
 	VFMADD231PD  X25, X22, X4
@@ -28463,31 +28123,31 @@ kept197:
 ready198:
 again196:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole199
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole199
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
 
 whole199:
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X8, K2, X8
+	VFIXUPIMMPD      $0x00, X18, X16, X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
 	VFMADD231PD.BCST 8(R8), X8, X6
@@ -28499,8 +28159,7 @@ whole199:
 	JLE              folded200
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X9, K2, X9
+	VFIXUPIMMPD      $0x00, X18, X16, X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
 	VFMADD231PD.BCST 8(R8), X9, X6
@@ -28512,8 +28171,7 @@ whole199:
 	JLE              folded200
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X10, K2, X10
+	VFIXUPIMMPD      $0x00, X18, X16, X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
 	VFMADD231PD.BCST 8(R8), X10, X6
@@ -28525,8 +28183,7 @@ whole199:
 	JLE              folded200
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X11, K2, X11
+	VFIXUPIMMPD      $0x00, X18, X16, X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
 	VFMADD231PD.BCST 8(R8), X11, X6
@@ -28538,8 +28195,7 @@ whole199:
 	JLE              folded200
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X12, K2, X12
+	VFIXUPIMMPD      $0x00, X18, X16, X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
 	VFMADD231PD.BCST 8(R8), X12, X6
@@ -28551,8 +28207,7 @@ whole199:
 	JLE              folded200
 	VMOVSD           (CX), X13
 	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X13, K2, X13
+	VFIXUPIMMPD      $0x00, X18, X16, X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
 	VFMADD231PD.BCST 8(R8), X13, X6
@@ -28564,8 +28219,7 @@ whole199:
 	JLE              folded200
 	VMOVSD           (CX), X14
 	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X14, K2, X14
+	VFIXUPIMMPD      $0x00, X18, X16, X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
 	VFMADD231PD.BCST 8(R8), X14, X6
@@ -28577,8 +28231,7 @@ whole199:
 	JLE              folded200
 	VMOVSD           (CX), X15
 	VMOVSD           (SI), X16
-	VCMPPD           $0x06, X18, X16, K2
-	VMOVAPD.Z        X15, K2, X15
+	VFIXUPIMMPD      $0x00, X18, X16, X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
 	VFMADD231PD.BCST 8(R8), X15, X6
@@ -28802,32 +28455,33 @@ kept215:
 ready216:
 again214:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole217
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole217
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole217:
 	VMOVUPD      (CX), Z8
@@ -29166,32 +28820,33 @@ kept245:
 ready246:
 again244:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole247
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole247
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole247:
 	VMOVUPD      (CX), Z8
@@ -29502,32 +29157,33 @@ kept267:
 ready268:
 again266:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole269
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole269
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole269:
 	VMOVUPD      (CX), Z8
@@ -29848,32 +29504,33 @@ kept290:
 ready291:
 again289:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole292
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole292
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole292:
 	VMOVUPD      (CX), Z8
@@ -30224,25 +29881,26 @@ kept318:
 ready319:
 again317:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole320
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole320
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
 
 whole320:
 	VMOVUPD          (CX), Z8
@@ -30468,25 +30126,26 @@ kept338:
 ready339:
 again337:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole340
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole340
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
 
 whole340:
 	VMOVUPD          (CX), Y8
@@ -30700,32 +30359,33 @@ kept354:
 ready355:
 again353:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole356
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole356
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole356:
 	VMOVUPD      (CX), Y8
@@ -31020,25 +30680,26 @@ kept374:
 ready375:
 again373:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole376
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole376
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
 
 whole376:
 	VMOVUPD          (CX), X8
@@ -31248,32 +30909,33 @@ kept388:
 ready389:
 again387:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z26, Z26, Z26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole390
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole390
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
 
 whole390:
 	VMOVUPD      (CX), X8
@@ -31549,25 +31211,26 @@ kept403:
 ready404:
 again402:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z18, Z18, Z18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole405
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole405
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
 
 whole405:
 	VMOVSD           (CX), X8
@@ -31850,43 +31513,42 @@ kept423:
 ready424:
 again422:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole425
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole425
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole425:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
 	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z6
 	VADDPD       Z6, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
@@ -31900,13 +31562,11 @@ whole425:
 	JLE          folded426
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX), Z8
 	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z8
 	VADDPD       Z8, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
@@ -31920,13 +31580,11 @@ whole425:
 	JLE          folded426
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX), Z10
 	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z10
 	VADDPD       Z10, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
@@ -31940,13 +31598,11 @@ whole425:
 	JLE          folded426
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX), Z12
 	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z12
 	VADDPD       Z12, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
@@ -31960,13 +31616,11 @@ whole425:
 	JLE          folded426
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX), Z14
 	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z14, K2, Z14
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z14
 	VADDPD       Z14, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
@@ -31980,13 +31634,11 @@ whole425:
 	JLE          folded426
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX), Z16
 	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z16
 	VADDPD       Z16, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
@@ -32000,13 +31652,11 @@ whole425:
 	JLE          folded426
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z17, K2, Z17
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX), Z18
 	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z18, K2, Z18
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z18
 	VADDPD       Z18, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
@@ -32020,13 +31670,11 @@ whole425:
 	JLE          folded426
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z19, K2, Z19
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX), Z20
 	VMOVUPD      64(SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z20, K2, Z20
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z20
 	VADDPD       Z20, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
@@ -32261,43 +31909,42 @@ kept456:
 ready457:
 again455:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole458
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole458
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole458:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X6
 	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X6, K2, X6
+	VFIXUPIMMPD  $0x00, X23, X21, X6
 	VADDPD       X6, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
@@ -32311,13 +31958,11 @@ whole458:
 	JLE          folded459
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X8
 	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X8, K2, X8
+	VFIXUPIMMPD  $0x00, X23, X21, X8
 	VADDPD       X8, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
@@ -32331,13 +31976,11 @@ whole458:
 	JLE          folded459
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X10
 	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X10, K2, X10
+	VFIXUPIMMPD  $0x00, X23, X21, X10
 	VADDPD       X10, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
@@ -32351,13 +31994,11 @@ whole458:
 	JLE          folded459
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X12
 	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X12, K2, X12
+	VFIXUPIMMPD  $0x00, X23, X21, X12
 	VADDPD       X12, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
@@ -32371,13 +32012,11 @@ whole458:
 	JLE          folded459
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X14
 	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X14, K2, X14
+	VFIXUPIMMPD  $0x00, X23, X21, X14
 	VADDPD       X14, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
@@ -32391,13 +32030,11 @@ whole458:
 	JLE          folded459
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X16
 	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X16, K2, X16
+	VFIXUPIMMPD  $0x00, X23, X21, X16
 	VADDPD       X16, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
@@ -32411,13 +32048,11 @@ whole458:
 	JLE          folded459
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z17, K2, Z17
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X18
 	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X18, K2, X18
+	VFIXUPIMMPD  $0x00, X23, X21, X18
 	VADDPD       X18, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
@@ -32431,13 +32066,11 @@ whole458:
 	JLE          folded459
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z19, K2, Z19
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X20
 	VMOVUPD      64(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X20, K2, X20
+	VFIXUPIMMPD  $0x00, X23, X21, X20
 	VADDPD       X20, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
@@ -32650,43 +32283,42 @@ kept481:
 ready482:
 again480:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole483
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole483
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole483:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y6
 	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y6, K2, Y6
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
@@ -32700,13 +32332,11 @@ whole483:
 	JLE          folded484
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y8
 	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y8, K2, Y8
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y8
 	VADDPD       Y8, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
@@ -32720,13 +32350,11 @@ whole483:
 	JLE          folded484
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y10
 	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y10, K2, Y10
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y10
 	VADDPD       Y10, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
@@ -32740,13 +32368,11 @@ whole483:
 	JLE          folded484
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y12
 	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y12, K2, Y12
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y12
 	VADDPD       Y12, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
@@ -32760,13 +32386,11 @@ whole483:
 	JLE          folded484
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y14
 	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y14, K2, Y14
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y14
 	VADDPD       Y14, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
@@ -32780,13 +32404,11 @@ whole483:
 	JLE          folded484
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y16
 	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y16, K2, Y16
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y16
 	VADDPD       Y16, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
@@ -32800,13 +32422,11 @@ whole483:
 	JLE          folded484
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z17, K2, Z17
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y18
 	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y18, K2, Y18
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y18
 	VADDPD       Y18, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
@@ -32820,13 +32440,11 @@ whole483:
 	JLE          folded484
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z19, K2, Z19
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y20
 	VMOVUPD      64(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y20, K2, Y20
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y20
 	VADDPD       Y20, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
@@ -33047,43 +32665,42 @@ kept507:
 ready508:
 again506:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole509
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole509
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole509:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z6
 	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z6, K2, Z6
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z6
 	VADDPD       Z6, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z5, Z3
@@ -33097,13 +32714,11 @@ whole509:
 	JLE          folded510
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z8
 	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z8, K2, Z8
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z8
 	VADDPD       Z8, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z7, Z3
@@ -33117,13 +32732,11 @@ whole509:
 	JLE          folded510
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z9, K2, Z9
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z10
 	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z10, K2, Z10
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z10
 	VADDPD       Z10, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z9, Z3
@@ -33137,13 +32750,11 @@ whole509:
 	JLE          folded510
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z11, K2, Z11
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z12
 	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z12, K2, Z12
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z12
 	VADDPD       Z12, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z11, Z3
@@ -33157,13 +32768,11 @@ whole509:
 	JLE          folded510
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z13, K2, Z13
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z14
 	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z14, K2, Z14
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z14
 	VADDPD       Z14, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z13, Z3
@@ -33177,13 +32786,11 @@ whole509:
 	JLE          folded510
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z15, K2, Z15
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z16
 	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z16, K2, Z16
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z16
 	VADDPD       Z16, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z15, Z3
@@ -33197,13 +32804,11 @@ whole509:
 	JLE          folded510
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z17, K2, Z17
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z18
 	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z18, K2, Z18
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z18
 	VADDPD       Z18, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z17, Z3
@@ -33217,13 +32822,11 @@ whole509:
 	JLE          folded510
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z19, K2, Z19
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z20
 	VMOVUPD      64(SI)(BX*1), Z21
-	VCMPPD       $0x06, Z23, Z21, K2
-	VMOVAPD.Z    Z20, K2, Z20
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z20
 	VADDPD       Z20, Z2, Z2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Z22, Z19, Z3
@@ -33472,31 +33075,31 @@ kept538:
 ready539:
 again537:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z15, Z15, Z15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole540
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole540
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
 
 whole540:
 	VMOVUPD          (CX), Z5
 	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z5, K2, Z5
+	VFIXUPIMMPD      $0x00, Z15, Z13, Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R8), Z5, Z3
 	VMOVUPD          Z5, (CX)
@@ -33507,8 +33110,7 @@ whole540:
 	JLE              folded541
 	VMOVUPD          (CX), Z6
 	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z15, Z13, Z6
 	VADDPD           Z6, Z1, Z1
 	VFMADD231PD.BCST (R8), Z6, Z3
 	VMOVUPD          Z6, (CX)
@@ -33519,8 +33121,7 @@ whole540:
 	JLE              folded541
 	VMOVUPD          (CX), Z7
 	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z7, K2, Z7
+	VFIXUPIMMPD      $0x00, Z15, Z13, Z7
 	VADDPD           Z7, Z1, Z1
 	VFMADD231PD.BCST (R8), Z7, Z3
 	VMOVUPD          Z7, (CX)
@@ -33531,8 +33132,7 @@ whole540:
 	JLE              folded541
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z8, K2, Z8
+	VFIXUPIMMPD      $0x00, Z15, Z13, Z8
 	VADDPD           Z8, Z1, Z1
 	VFMADD231PD.BCST (R8), Z8, Z3
 	VMOVUPD          Z8, (CX)
@@ -33543,8 +33143,7 @@ whole540:
 	JLE              folded541
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z9, K2, Z9
+	VFIXUPIMMPD      $0x00, Z15, Z13, Z9
 	VADDPD           Z9, Z1, Z1
 	VFMADD231PD.BCST (R8), Z9, Z3
 	VMOVUPD          Z9, (CX)
@@ -33555,8 +33154,7 @@ whole540:
 	JLE              folded541
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z15, Z13, Z10
 	VADDPD           Z10, Z1, Z1
 	VFMADD231PD.BCST (R8), Z10, Z3
 	VMOVUPD          Z10, (CX)
@@ -33567,8 +33165,7 @@ whole540:
 	JLE              folded541
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z11, K2, Z11
+	VFIXUPIMMPD      $0x00, Z15, Z13, Z11
 	VADDPD           Z11, Z1, Z1
 	VFMADD231PD.BCST (R8), Z11, Z3
 	VMOVUPD          Z11, (CX)
@@ -33579,8 +33176,7 @@ whole540:
 	JLE              folded541
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z13
-	VCMPPD           $0x06, Z15, Z13, K2
-	VMOVAPD.Z        Z12, K2, Z12
+	VFIXUPIMMPD      $0x00, Z15, Z13, Z12
 	VADDPD           Z12, Z1, Z1
 	VFMADD231PD.BCST (R8), Z12, Z3
 	VMOVUPD          Z12, (CX)
@@ -33759,31 +33355,31 @@ kept561:
 ready562:
 again560:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z15, Z15, Z15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole563
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole563
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
 
 whole563:
 	VMOVUPD          (CX), Y5
 	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y5, K2, Y5
+	VFIXUPIMMPD      $0x00, Y15, Y13, Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R8), Y5, Y3
 	VMOVUPD          Y5, (CX)
@@ -33794,8 +33390,7 @@ whole563:
 	JLE              folded564
 	VMOVUPD          (CX), Y6
 	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y6, K2, Y6
+	VFIXUPIMMPD      $0x00, Y15, Y13, Y6
 	VADDPD           Y6, Y1, Y1
 	VFMADD231PD.BCST (R8), Y6, Y3
 	VMOVUPD          Y6, (CX)
@@ -33806,8 +33401,7 @@ whole563:
 	JLE              folded564
 	VMOVUPD          (CX), Y7
 	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y7, K2, Y7
+	VFIXUPIMMPD      $0x00, Y15, Y13, Y7
 	VADDPD           Y7, Y1, Y1
 	VFMADD231PD.BCST (R8), Y7, Y3
 	VMOVUPD          Y7, (CX)
@@ -33818,8 +33412,7 @@ whole563:
 	JLE              folded564
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y8, K2, Y8
+	VFIXUPIMMPD      $0x00, Y15, Y13, Y8
 	VADDPD           Y8, Y1, Y1
 	VFMADD231PD.BCST (R8), Y8, Y3
 	VMOVUPD          Y8, (CX)
@@ -33830,8 +33423,7 @@ whole563:
 	JLE              folded564
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y9, K2, Y9
+	VFIXUPIMMPD      $0x00, Y15, Y13, Y9
 	VADDPD           Y9, Y1, Y1
 	VFMADD231PD.BCST (R8), Y9, Y3
 	VMOVUPD          Y9, (CX)
@@ -33842,8 +33434,7 @@ whole563:
 	JLE              folded564
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y10, K2, Y10
+	VFIXUPIMMPD      $0x00, Y15, Y13, Y10
 	VADDPD           Y10, Y1, Y1
 	VFMADD231PD.BCST (R8), Y10, Y3
 	VMOVUPD          Y10, (CX)
@@ -33854,8 +33445,7 @@ whole563:
 	JLE              folded564
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y11, K2, Y11
+	VFIXUPIMMPD      $0x00, Y15, Y13, Y11
 	VADDPD           Y11, Y1, Y1
 	VFMADD231PD.BCST (R8), Y11, Y3
 	VMOVUPD          Y11, (CX)
@@ -33866,8 +33456,7 @@ whole563:
 	JLE              folded564
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y13
-	VCMPPD           $0x06, Y15, Y13, K2
-	VMOVAPD.Z        Y12, K2, Y12
+	VFIXUPIMMPD      $0x00, Y15, Y13, Y12
 	VADDPD           Y12, Y1, Y1
 	VFMADD231PD.BCST (R8), Y12, Y3
 	VMOVUPD          Y12, (CX)
@@ -34036,43 +33625,42 @@ kept580:
 ready581:
 again579:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole582
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole582
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole582:
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y5, K2, Y5
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y6
 	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y6, K2, Y6
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y6
 	VADDPD       Y6, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y5, Y3
@@ -34086,13 +33674,11 @@ whole582:
 	JLE          folded583
 	VMOVUPD      (CX), Y7
 	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y7, K2, Y7
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y7
 	VADDPD       Y7, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y8
 	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y8, K2, Y8
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y8
 	VADDPD       Y8, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y7, Y3
@@ -34106,13 +33692,11 @@ whole582:
 	JLE          folded583
 	VMOVUPD      (CX), Y9
 	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y9, K2, Y9
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y9
 	VADDPD       Y9, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y10
 	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y10, K2, Y10
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y10
 	VADDPD       Y10, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y9, Y3
@@ -34126,13 +33710,11 @@ whole582:
 	JLE          folded583
 	VMOVUPD      (CX), Y11
 	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y11, K2, Y11
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y11
 	VADDPD       Y11, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y12
 	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y12, K2, Y12
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y12
 	VADDPD       Y12, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y11, Y3
@@ -34146,13 +33728,11 @@ whole582:
 	JLE          folded583
 	VMOVUPD      (CX), Y13
 	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y13, K2, Y13
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y13
 	VADDPD       Y13, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y14
 	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y14, K2, Y14
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y14
 	VADDPD       Y14, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y13, Y3
@@ -34166,13 +33746,11 @@ whole582:
 	JLE          folded583
 	VMOVUPD      (CX), Y15
 	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y15, K2, Y15
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y15
 	VADDPD       Y15, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y16
 	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y16, K2, Y16
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y16
 	VADDPD       Y16, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y15, Y3
@@ -34186,13 +33764,11 @@ whole582:
 	JLE          folded583
 	VMOVUPD      (CX), Y17
 	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y17, K2, Y17
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y17
 	VADDPD       Y17, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y18
 	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y18, K2, Y18
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y18
 	VADDPD       Y18, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y17, Y3
@@ -34206,13 +33782,11 @@ whole582:
 	JLE          folded583
 	VMOVUPD      (CX), Y19
 	VMOVUPD      (SI), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y19, K2, Y19
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y19
 	VADDPD       Y19, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y20
 	VMOVUPD      32(SI)(BX*1), Y21
-	VCMPPD       $0x06, Y23, Y21, K2
-	VMOVAPD.Z    Y20, K2, Y20
+	VFIXUPIMMPD  $0x00, Y23, Y21, Y20
 	VADDPD       Y20, Y2, Y2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  Y22, Y19, Y3
@@ -34413,31 +33987,31 @@ kept603:
 ready604:
 again602:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z15, Z15, Z15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole605
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole605
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
 
 whole605:
 	VMOVUPD          (CX), X5
 	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X5, K2, X5
+	VFIXUPIMMPD      $0x00, X15, X13, X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	VMOVUPD          X5, (CX)
@@ -34448,8 +34022,7 @@ whole605:
 	JLE              folded606
 	VMOVUPD          (CX), X6
 	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X6, K2, X6
+	VFIXUPIMMPD      $0x00, X15, X13, X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	VMOVUPD          X6, (CX)
@@ -34460,8 +34033,7 @@ whole605:
 	JLE              folded606
 	VMOVUPD          (CX), X7
 	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X7, K2, X7
+	VFIXUPIMMPD      $0x00, X15, X13, X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	VMOVUPD          X7, (CX)
@@ -34472,8 +34044,7 @@ whole605:
 	JLE              folded606
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X8, K2, X8
+	VFIXUPIMMPD      $0x00, X15, X13, X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	VMOVUPD          X8, (CX)
@@ -34484,8 +34055,7 @@ whole605:
 	JLE              folded606
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X9, K2, X9
+	VFIXUPIMMPD      $0x00, X15, X13, X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	VMOVUPD          X9, (CX)
@@ -34496,8 +34066,7 @@ whole605:
 	JLE              folded606
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X10, K2, X10
+	VFIXUPIMMPD      $0x00, X15, X13, X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	VMOVUPD          X10, (CX)
@@ -34508,8 +34077,7 @@ whole605:
 	JLE              folded606
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X11, K2, X11
+	VFIXUPIMMPD      $0x00, X15, X13, X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	VMOVUPD          X11, (CX)
@@ -34520,8 +34088,7 @@ whole605:
 	JLE              folded606
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X12, K2, X12
+	VFIXUPIMMPD      $0x00, X15, X13, X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	VMOVUPD          X12, (CX)
@@ -34688,43 +34255,42 @@ kept620:
 ready621:
 again619:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole622
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole622
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole622:
 	VMOVUPD      (CX), X5
 	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X5, K2, X5
+	VFIXUPIMMPD  $0x00, X23, X21, X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(CX)(BX*1), X6
 	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X6, K2, X6
+	VFIXUPIMMPD  $0x00, X23, X21, X6
 	VADDPD       X6, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X5, X3
@@ -34738,13 +34304,11 @@ whole622:
 	JLE          folded623
 	VMOVUPD      (CX), X7
 	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X7, K2, X7
+	VFIXUPIMMPD  $0x00, X23, X21, X7
 	VADDPD       X7, X1, X1
 	VMOVUPD      16(CX)(BX*1), X8
 	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X8, K2, X8
+	VFIXUPIMMPD  $0x00, X23, X21, X8
 	VADDPD       X8, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X7, X3
@@ -34758,13 +34322,11 @@ whole622:
 	JLE          folded623
 	VMOVUPD      (CX), X9
 	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X9, K2, X9
+	VFIXUPIMMPD  $0x00, X23, X21, X9
 	VADDPD       X9, X1, X1
 	VMOVUPD      16(CX)(BX*1), X10
 	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X10, K2, X10
+	VFIXUPIMMPD  $0x00, X23, X21, X10
 	VADDPD       X10, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X9, X3
@@ -34778,13 +34340,11 @@ whole622:
 	JLE          folded623
 	VMOVUPD      (CX), X11
 	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X11, K2, X11
+	VFIXUPIMMPD  $0x00, X23, X21, X11
 	VADDPD       X11, X1, X1
 	VMOVUPD      16(CX)(BX*1), X12
 	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X12, K2, X12
+	VFIXUPIMMPD  $0x00, X23, X21, X12
 	VADDPD       X12, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X11, X3
@@ -34798,13 +34358,11 @@ whole622:
 	JLE          folded623
 	VMOVUPD      (CX), X13
 	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X13, K2, X13
+	VFIXUPIMMPD  $0x00, X23, X21, X13
 	VADDPD       X13, X1, X1
 	VMOVUPD      16(CX)(BX*1), X14
 	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X14, K2, X14
+	VFIXUPIMMPD  $0x00, X23, X21, X14
 	VADDPD       X14, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X13, X3
@@ -34818,13 +34376,11 @@ whole622:
 	JLE          folded623
 	VMOVUPD      (CX), X15
 	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X15, K2, X15
+	VFIXUPIMMPD  $0x00, X23, X21, X15
 	VADDPD       X15, X1, X1
 	VMOVUPD      16(CX)(BX*1), X16
 	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X16, K2, X16
+	VFIXUPIMMPD  $0x00, X23, X21, X16
 	VADDPD       X16, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X15, X3
@@ -34838,13 +34394,11 @@ whole622:
 	JLE          folded623
 	VMOVUPD      (CX), X17
 	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X17, K2, X17
+	VFIXUPIMMPD  $0x00, X23, X21, X17
 	VADDPD       X17, X1, X1
 	VMOVUPD      16(CX)(BX*1), X18
 	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X18, K2, X18
+	VFIXUPIMMPD  $0x00, X23, X21, X18
 	VADDPD       X18, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X17, X3
@@ -34858,13 +34412,11 @@ whole622:
 	JLE          folded623
 	VMOVUPD      (CX), X19
 	VMOVUPD      (SI), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X19, K2, X19
+	VFIXUPIMMPD  $0x00, X23, X21, X19
 	VADDPD       X19, X1, X1
 	VMOVUPD      16(CX)(BX*1), X20
 	VMOVUPD      16(SI)(BX*1), X21
-	VCMPPD       $0x06, X23, X21, K2
-	VMOVAPD.Z    X20, K2, X20
+	VFIXUPIMMPD  $0x00, X23, X21, X20
 	VADDPD       X20, X2, X2
 	VBROADCASTSD (R8), Z22
 	VFMADD231PD  X22, X19, X3
@@ -35050,31 +34602,31 @@ kept638:
 ready639:
 again637:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z15, Z15, Z15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole640
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole640
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
 
 whole640:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X5, K2, X5
+	VFIXUPIMMPD      $0x00, X15, X13, X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	VMOVSD           X5, (CX)
@@ -35085,8 +34637,7 @@ whole640:
 	JLE              folded641
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X6, K2, X6
+	VFIXUPIMMPD      $0x00, X15, X13, X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	VMOVSD           X6, (CX)
@@ -35097,8 +34648,7 @@ whole640:
 	JLE              folded641
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X7, K2, X7
+	VFIXUPIMMPD      $0x00, X15, X13, X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	VMOVSD           X7, (CX)
@@ -35109,8 +34659,7 @@ whole640:
 	JLE              folded641
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X8, K2, X8
+	VFIXUPIMMPD      $0x00, X15, X13, X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	VMOVSD           X8, (CX)
@@ -35121,8 +34670,7 @@ whole640:
 	JLE              folded641
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X9, K2, X9
+	VFIXUPIMMPD      $0x00, X15, X13, X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	VMOVSD           X9, (CX)
@@ -35133,8 +34681,7 @@ whole640:
 	JLE              folded641
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X10, K2, X10
+	VFIXUPIMMPD      $0x00, X15, X13, X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	VMOVSD           X10, (CX)
@@ -35145,8 +34692,7 @@ whole640:
 	JLE              folded641
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X11, K2, X11
+	VFIXUPIMMPD      $0x00, X15, X13, X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	VMOVSD           X11, (CX)
@@ -35157,8 +34703,7 @@ whole640:
 	JLE              folded641
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
-	VCMPPD           $0x06, X15, X13, K2
-	VMOVAPD.Z        X12, K2, X12
+	VFIXUPIMMPD      $0x00, X15, X13, X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	VMOVSD           X12, (CX)
@@ -35421,32 +34966,33 @@ kept662:
 ready663:
 again661:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole664
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole664
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole664:
 	VMOVUPD      (CX), Z5
@@ -35760,32 +35306,33 @@ kept695:
 ready696:
 again694:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole697
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole697
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole697:
 	VMOVUPD      (CX), Z5
@@ -36077,32 +35624,33 @@ kept720:
 ready721:
 again719:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole722
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole722
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole722:
 	VMOVUPD      (CX), Z5
@@ -36402,32 +35950,33 @@ kept746:
 ready747:
 again745:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole748
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole748
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole748:
 	VMOVUPD      (CX), Z5
@@ -36755,25 +36304,26 @@ kept777:
 ready778:
 again776:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z15, Z15, Z15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole779
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole779
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
 
 whole779:
 	VMOVUPD          (CX), Z5
@@ -37002,25 +36552,26 @@ kept800:
 ready801:
 again799:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z15, Z15, Z15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole802
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole802
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
 
 whole802:
 	VMOVUPD          (CX), Y5
@@ -37239,32 +36790,33 @@ kept819:
 ready820:
 again818:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole821
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole821
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole821:
 	VMOVUPD      (CX), Y5
@@ -37544,25 +37096,26 @@ kept842:
 ready843:
 again841:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z15, Z15, Z15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole844
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole844
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
 
 whole844:
 	VMOVUPD          (CX), X5
@@ -37779,32 +37332,33 @@ kept859:
 ready860:
 again858:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z23, Z23, Z23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole861
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole861
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
 
 whole861:
 	VMOVUPD      (CX), X5
@@ -38069,25 +37623,26 @@ kept877:
 ready878:
 again876:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Z15, Z15, Z15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole879
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole879
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
 
 whole879:
 	VMOVSD           (CX), X5
@@ -38403,124 +37958,113 @@ chosen3:
 	JE    without10
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (SI)(SI*2), R9
-	VPXORD Z3, Z3, Z3
-	MOVQ   DI, R11
-	ANDQ   $0x0f, R11
-	MOVL   $0x0000ffff, R10
-	BZHIL  R11, R10, R10
-	KMOVW  R10, K1
-	CMPQ   DI, $0x20
-	JLT    tail12
+	MOVQ         dy+8(FP), BX
+	MOVQ         lddy+16(FP), CX
+	MOVQ         y+24(FP), DX
+	MOVQ         ldy+32(FP), SI
+	MOVQ         cols+48(FP), DI
+	LEAQ         (CX)(CX*2), R8
+	LEAQ         (SI)(SI*2), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, R11
+	ANDQ         $0x0f, R11
+	MOVL         $0x0000ffff, R10
+	BZHIL        R11, R10, R10
+	KMOVW        R10, K1
+	CMPQ         DI, $0x20
+	JLT          tail12
 
 block11:
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	VMOVUPS   (BX)(CX*1), Z1
-	VMOVUPS   (DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*1)
-	VMOVUPS   (BX)(CX*2), Z1
-	VMOVUPS   (DX)(SI*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*2)
-	VMOVUPS   (BX)(R8*1), Z1
-	VMOVUPS   (DX)(R9*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(R8*1)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	VMOVUPS   64(AX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   64(DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   64(BX)(CX*1), Z1
-	VMOVUPS   64(DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)(CX*1)
-	VMOVUPS   64(BX)(CX*2), Z1
-	VMOVUPS   64(DX)(SI*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)(CX*2)
-	VMOVUPS   64(BX)(R8*1), Z1
-	VMOVUPS   64(DX)(R9*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)(R8*1)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 64(AX)
-	ADDQ      $0x00000080, BX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x20, DI
-	CMPQ      DI, $0x20
-	JGE       block11
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     (BX)(CX*1), Z1
+	VMOVUPS     (DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*1)
+	VMOVUPS     (BX)(CX*2), Z1
+	VMOVUPS     (DX)(SI*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*2)
+	VMOVUPS     (BX)(R8*1), Z1
+	VMOVUPS     (DX)(R9*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(R8*1)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     64(AX), Z0
+	VMOVUPS     64(BX), Z1
+	VMOVUPS     64(DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)
+	VMOVUPS     64(BX)(CX*1), Z1
+	VMOVUPS     64(DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)(CX*1)
+	VMOVUPS     64(BX)(CX*2), Z1
+	VMOVUPS     64(DX)(SI*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)(CX*2)
+	VMOVUPS     64(BX)(R8*1), Z1
+	VMOVUPS     64(DX)(R9*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)(R8*1)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, 64(AX)
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x20, DI
+	CMPQ        DI, $0x20
+	JGE         block11
 
 tail12:
-	TESTQ     DI, DI
-	JLE       end13
-	CMPQ      DI, $0x10
-	JLT       part14
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	VMOVUPS   (BX)(CX*1), Z1
-	VMOVUPS   (DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*1)
-	VMOVUPS   (BX)(CX*2), Z1
-	VMOVUPS   (DX)(SI*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*2)
-	VMOVUPS   (BX)(R8*1), Z1
-	VMOVUPS   (DX)(R9*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(R8*1)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	JMP       over15
+	TESTQ       DI, DI
+	JLE         end13
+	CMPQ        DI, $0x10
+	JLT         part14
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     (BX)(CX*1), Z1
+	VMOVUPS     (DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*1)
+	VMOVUPS     (BX)(CX*2), Z1
+	VMOVUPS     (DX)(SI*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*2)
+	VMOVUPS     (BX)(R8*1), Z1
+	VMOVUPS     (DX)(R9*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(R8*1)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	JMP         over15
 
 part14:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low17
@@ -38614,8 +38158,7 @@ low31:
 stored16:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low33
@@ -38709,8 +38252,7 @@ low47:
 stored32:
 	VMOVUPS.Z     (BX)(CX*2), K1, Z1
 	VMOVUPS.Z     (DX)(SI*2), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low49
@@ -38804,8 +38346,7 @@ low63:
 stored48:
 	VMOVUPS.Z     (BX)(R8*1), K1, Z1
 	VMOVUPS.Z     (DX)(R9*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low65
@@ -38996,8 +38537,7 @@ over15:
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low98
@@ -39091,8 +38631,7 @@ low112:
 stored97:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low114
@@ -39186,8 +38725,7 @@ low128:
 stored113:
 	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low130
@@ -39281,8 +38819,7 @@ low144:
 stored129:
 	VMOVUPS.Z     64(BX)(R8*1), K1, Z1
 	VMOVUPS.Z     64(DX)(R9*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low146
@@ -39470,101 +39007,89 @@ end13:
 
 without10:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	LEAQ   (BX)(BX*2), DI
-	LEAQ   (DX)(DX*2), R8
-	VPXORD Z3, Z3, Z3
-	MOVQ   SI, R10
-	ANDQ   $0x0f, R10
-	MOVL   $0x0000ffff, R9
-	BZHIL  R10, R9, R9
-	KMOVW  R9, K1
-	CMPQ   SI, $0x20
-	JLT    tail178
+	MOVQ         dy+8(FP), AX
+	MOVQ         lddy+16(FP), BX
+	MOVQ         y+24(FP), CX
+	MOVQ         ldy+32(FP), DX
+	MOVQ         cols+48(FP), SI
+	LEAQ         (BX)(BX*2), DI
+	LEAQ         (DX)(DX*2), R8
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z4
+	MOVQ         SI, R10
+	ANDQ         $0x0f, R10
+	MOVL         $0x0000ffff, R9
+	BZHIL        R10, R9, R9
+	KMOVW        R9, K1
+	CMPQ         SI, $0x20
+	JLT          tail178
 
 block177:
-	VMOVUPS   (AX), Z1
-	VMOVUPS   (CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)
-	VMOVUPS   (AX)(BX*1), Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*1)
-	VMOVUPS   (AX)(BX*2), Z1
-	VMOVUPS   (CX)(DX*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*2)
-	VMOVUPS   (AX)(DI*1), Z1
-	VMOVUPS   (CX)(R8*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(DI*1)
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   64(CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)
-	VMOVUPS   64(AX)(BX*1), Z1
-	VMOVUPS   64(CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)(BX*1)
-	VMOVUPS   64(AX)(BX*2), Z1
-	VMOVUPS   64(CX)(DX*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)(BX*2)
-	VMOVUPS   64(AX)(DI*1), Z1
-	VMOVUPS   64(CX)(R8*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)(DI*1)
-	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x20, SI
-	CMPQ      SI, $0x20
-	JGE       block177
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     (AX)(BX*1), Z1
+	VMOVUPS     (CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*1)
+	VMOVUPS     (AX)(BX*2), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*2)
+	VMOVUPS     (AX)(DI*1), Z1
+	VMOVUPS     (CX)(R8*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(DI*1)
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     64(CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)
+	VMOVUPS     64(AX)(BX*1), Z1
+	VMOVUPS     64(CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	VMOVUPS     64(AX)(BX*2), Z1
+	VMOVUPS     64(CX)(DX*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)(BX*2)
+	VMOVUPS     64(AX)(DI*1), Z1
+	VMOVUPS     64(CX)(R8*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)(DI*1)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, SI
+	CMPQ        SI, $0x20
+	JGE         block177
 
 tail178:
-	TESTQ     SI, SI
-	JLE       end179
-	CMPQ      SI, $0x10
-	JLT       part180
-	VMOVUPS   (AX), Z1
-	VMOVUPS   (CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)
-	VMOVUPS   (AX)(BX*1), Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*1)
-	VMOVUPS   (AX)(BX*2), Z1
-	VMOVUPS   (CX)(DX*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*2)
-	VMOVUPS   (AX)(DI*1), Z1
-	VMOVUPS   (CX)(R8*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(DI*1)
-	JMP       over181
+	TESTQ       SI, SI
+	JLE         end179
+	CMPQ        SI, $0x10
+	JLT         part180
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     (AX)(BX*1), Z1
+	VMOVUPS     (CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*1)
+	VMOVUPS     (AX)(BX*2), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*2)
+	VMOVUPS     (AX)(DI*1), Z1
+	VMOVUPS     (CX)(R8*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(DI*1)
+	JMP         over181
 
 part180:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low183
 	VMOVUPS       Y1, (AX)
@@ -39657,8 +39182,7 @@ low197:
 stored182:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low199
 	VMOVUPS       Y1, (AX)(BX*1)
@@ -39751,8 +39275,7 @@ low213:
 stored198:
 	VMOVUPS.Z     (AX)(BX*2), K1, Z1
 	VMOVUPS.Z     (CX)(DX*2), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low215
 	VMOVUPS       Y1, (AX)(BX*2)
@@ -39845,8 +39368,7 @@ low229:
 stored214:
 	VMOVUPS.Z     (AX)(DI*1), K1, Z1
 	VMOVUPS.Z     (CX)(R8*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low231
 	VMOVUPS       Y1, (AX)(DI*1)
@@ -39944,8 +39466,7 @@ over181:
 	JLE           end179
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low248
 	VMOVUPS       Y1, 64(AX)
@@ -40038,8 +39559,7 @@ low262:
 stored247:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low264
 	VMOVUPS       Y1, 64(AX)(BX*1)
@@ -40132,8 +39652,7 @@ low278:
 stored263:
 	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low280
 	VMOVUPS       Y1, 64(AX)(BX*2)
@@ -40226,8 +39745,7 @@ low294:
 stored279:
 	VMOVUPS.Z     64(AX)(DI*1), K1, Z1
 	VMOVUPS.Z     64(CX)(R8*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low296
 	VMOVUPS       Y1, 64(AX)(DI*1)
@@ -40614,104 +40132,96 @@ lower7:
 	JE    without352
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VPXORD Z3, Z3, Z3
-	MOVQ   DI, R9
-	ANDQ   $0x0f, R9
-	MOVL   $0x0000ffff, R8
-	BZHIL  R9, R8, R8
-	KMOVW  R8, K1
-	CMPQ   DI, $0x20
-	JLT    tail354
+	MOVQ         dy+8(FP), BX
+	MOVQ         lddy+16(FP), CX
+	MOVQ         y+24(FP), DX
+	MOVQ         ldy+32(FP), SI
+	MOVQ         cols+48(FP), DI
+	MOVQ         $0x08080800, R8
+	VPBROADCASTD R8, Z4
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, R9
+	ANDQ         $0x0f, R9
+	MOVL         $0x0000ffff, R8
+	BZHIL        R9, R8, R8
+	KMOVW        R8, K1
+	CMPQ         DI, $0x20
+	JLT          tail354
 
 block353:
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	VMOVUPS   (BX)(CX*1), Z1
-	VMOVUPS   (DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*1)
-	VMOVUPS   (BX)(CX*2), Z1
-	VMOVUPS   (DX)(SI*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*2)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	VMOVUPS   64(AX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   64(DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   64(BX)(CX*1), Z1
-	VMOVUPS   64(DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)(CX*1)
-	VMOVUPS   64(BX)(CX*2), Z1
-	VMOVUPS   64(DX)(SI*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)(CX*2)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 64(AX)
-	ADDQ      $0x00000080, BX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x20, DI
-	CMPQ      DI, $0x20
-	JGE       block353
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     (BX)(CX*1), Z1
+	VMOVUPS     (DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*1)
+	VMOVUPS     (BX)(CX*2), Z1
+	VMOVUPS     (DX)(SI*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*2)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     64(AX), Z0
+	VMOVUPS     64(BX), Z1
+	VMOVUPS     64(DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)
+	VMOVUPS     64(BX)(CX*1), Z1
+	VMOVUPS     64(DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)(CX*1)
+	VMOVUPS     64(BX)(CX*2), Z1
+	VMOVUPS     64(DX)(SI*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)(CX*2)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, 64(AX)
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x20, DI
+	CMPQ        DI, $0x20
+	JGE         block353
 
 tail354:
-	TESTQ     DI, DI
-	JLE       end355
-	CMPQ      DI, $0x10
-	JLT       part356
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	VMOVUPS   (BX)(CX*1), Z1
-	VMOVUPS   (DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*1)
-	VMOVUPS   (BX)(CX*2), Z1
-	VMOVUPS   (DX)(SI*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*2)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	JMP       over357
+	TESTQ       DI, DI
+	JLE         end355
+	CMPQ        DI, $0x10
+	JLT         part356
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     (BX)(CX*1), Z1
+	VMOVUPS     (DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*1)
+	VMOVUPS     (BX)(CX*2), Z1
+	VMOVUPS     (DX)(SI*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*2)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	JMP         over357
 
 part356:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low359
@@ -40805,8 +40315,7 @@ low373:
 stored358:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low375
@@ -40900,8 +40409,7 @@ low389:
 stored374:
 	VMOVUPS.Z     (BX)(CX*2), K1, Z1
 	VMOVUPS.Z     (DX)(SI*2), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low391
@@ -41092,8 +40600,7 @@ over357:
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low424
@@ -41187,8 +40694,7 @@ low438:
 stored423:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low440
@@ -41282,8 +40788,7 @@ low454:
 stored439:
 	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low456
@@ -41471,84 +40976,75 @@ end355:
 
 without352:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VPXORD Z3, Z3, Z3
-	MOVQ   SI, R8
-	ANDQ   $0x0f, R8
-	MOVL   $0x0000ffff, DI
-	BZHIL  R8, DI, DI
-	KMOVW  DI, K1
-	CMPQ   SI, $0x20
-	JLT    tail488
+	MOVQ         dy+8(FP), AX
+	MOVQ         lddy+16(FP), BX
+	MOVQ         y+24(FP), CX
+	MOVQ         ldy+32(FP), DX
+	MOVQ         cols+48(FP), SI
+	MOVQ         $0x08080800, DI
+	VPBROADCASTD DI, Z4
+	MOVQ         SI, R8
+	ANDQ         $0x0f, R8
+	MOVL         $0x0000ffff, DI
+	BZHIL        R8, DI, DI
+	KMOVW        DI, K1
+	CMPQ         SI, $0x20
+	JLT          tail488
 
 block487:
-	VMOVUPS   (AX), Z1
-	VMOVUPS   (CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)
-	VMOVUPS   (AX)(BX*1), Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*1)
-	VMOVUPS   (AX)(BX*2), Z1
-	VMOVUPS   (CX)(DX*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*2)
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   64(CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)
-	VMOVUPS   64(AX)(BX*1), Z1
-	VMOVUPS   64(CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)(BX*1)
-	VMOVUPS   64(AX)(BX*2), Z1
-	VMOVUPS   64(CX)(DX*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)(BX*2)
-	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x20, SI
-	CMPQ      SI, $0x20
-	JGE       block487
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     (AX)(BX*1), Z1
+	VMOVUPS     (CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*1)
+	VMOVUPS     (AX)(BX*2), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*2)
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     64(CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)
+	VMOVUPS     64(AX)(BX*1), Z1
+	VMOVUPS     64(CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	VMOVUPS     64(AX)(BX*2), Z1
+	VMOVUPS     64(CX)(DX*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)(BX*2)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, SI
+	CMPQ        SI, $0x20
+	JGE         block487
 
 tail488:
-	TESTQ     SI, SI
-	JLE       end489
-	CMPQ      SI, $0x10
-	JLT       part490
-	VMOVUPS   (AX), Z1
-	VMOVUPS   (CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)
-	VMOVUPS   (AX)(BX*1), Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*1)
-	VMOVUPS   (AX)(BX*2), Z1
-	VMOVUPS   (CX)(DX*2), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*2)
-	JMP       over491
+	TESTQ       SI, SI
+	JLE         end489
+	CMPQ        SI, $0x10
+	JLT         part490
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     (AX)(BX*1), Z1
+	VMOVUPS     (CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*1)
+	VMOVUPS     (AX)(BX*2), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*2)
+	JMP         over491
 
 part490:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low493
 	VMOVUPS       Y1, (AX)
@@ -41641,8 +41137,7 @@ low507:
 stored492:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low509
 	VMOVUPS       Y1, (AX)(BX*1)
@@ -41735,8 +41230,7 @@ low523:
 stored508:
 	VMOVUPS.Z     (AX)(BX*2), K1, Z1
 	VMOVUPS.Z     (CX)(DX*2), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low525
 	VMOVUPS       Y1, (AX)(BX*2)
@@ -41834,8 +41328,7 @@ over491:
 	JLE           end489
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low542
 	VMOVUPS       Y1, 64(AX)
@@ -41928,8 +41421,7 @@ low556:
 stored541:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low558
 	VMOVUPS       Y1, 64(AX)(BX*1)
@@ -42022,8 +41514,7 @@ low572:
 stored557:
 	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low574
 	VMOVUPS       Y1, 64(AX)(BX*2)
@@ -42400,86 +41891,81 @@ lower6:
 	JE    without631
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VPXORD Z3, Z3, Z3
-	MOVQ   DI, R9
-	ANDQ   $0x0f, R9
-	MOVL   $0x0000ffff, R8
-	BZHIL  R9, R8, R8
-	KMOVW  R8, K1
-	CMPQ   DI, $0x20
-	JLT    tail633
+	MOVQ         dy+8(FP), BX
+	MOVQ         lddy+16(FP), CX
+	MOVQ         y+24(FP), DX
+	MOVQ         ldy+32(FP), SI
+	MOVQ         cols+48(FP), DI
+	MOVQ         $0x08080800, R8
+	VPBROADCASTD R8, Z4
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, R9
+	ANDQ         $0x0f, R9
+	MOVL         $0x0000ffff, R8
+	BZHIL        R9, R8, R8
+	KMOVW        R8, K1
+	CMPQ         DI, $0x20
+	JLT          tail633
 
 block632:
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	VMOVUPS   (BX)(CX*1), Z1
-	VMOVUPS   (DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*1)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	VMOVUPS   64(AX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   64(DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)
-	VMOVUPS   64(BX)(CX*1), Z1
-	VMOVUPS   64(DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)(CX*1)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 64(AX)
-	ADDQ      $0x00000080, BX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x20, DI
-	CMPQ      DI, $0x20
-	JGE       block632
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     (BX)(CX*1), Z1
+	VMOVUPS     (DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*1)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     64(AX), Z0
+	VMOVUPS     64(BX), Z1
+	VMOVUPS     64(DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)
+	VMOVUPS     64(BX)(CX*1), Z1
+	VMOVUPS     64(DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)(CX*1)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, 64(AX)
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x20, DI
+	CMPQ        DI, $0x20
+	JGE         block632
 
 tail633:
-	TESTQ     DI, DI
-	JLE       end634
-	CMPQ      DI, $0x10
-	JLT       part635
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	VMOVUPS   (BX)(CX*1), Z1
-	VMOVUPS   (DX)(SI*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)(CX*1)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	JMP       over636
+	TESTQ       DI, DI
+	JLE         end634
+	CMPQ        DI, $0x10
+	JLT         part635
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     (BX)(CX*1), Z1
+	VMOVUPS     (DX)(SI*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)(CX*1)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	JMP         over636
 
 part635:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low638
@@ -42573,8 +42059,7 @@ low652:
 stored637:
 	VMOVUPS.Z     (BX)(CX*1), K1, Z1
 	VMOVUPS.Z     (DX)(SI*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low654
@@ -42765,8 +42250,7 @@ over636:
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low687
@@ -42860,8 +42344,7 @@ low701:
 stored686:
 	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low703
@@ -43049,69 +42532,63 @@ end634:
 
 without631:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VPXORD Z3, Z3, Z3
-	MOVQ   SI, R8
-	ANDQ   $0x0f, R8
-	MOVL   $0x0000ffff, DI
-	BZHIL  R8, DI, DI
-	KMOVW  DI, K1
-	CMPQ   SI, $0x20
-	JLT    tail735
+	MOVQ         dy+8(FP), AX
+	MOVQ         lddy+16(FP), BX
+	MOVQ         y+24(FP), CX
+	MOVQ         ldy+32(FP), DX
+	MOVQ         cols+48(FP), SI
+	MOVQ         $0x08080800, DI
+	VPBROADCASTD DI, Z4
+	MOVQ         SI, R8
+	ANDQ         $0x0f, R8
+	MOVL         $0x0000ffff, DI
+	BZHIL        R8, DI, DI
+	KMOVW        DI, K1
+	CMPQ         SI, $0x20
+	JLT          tail735
 
 block734:
-	VMOVUPS   (AX), Z1
-	VMOVUPS   (CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)
-	VMOVUPS   (AX)(BX*1), Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*1)
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   64(CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)
-	VMOVUPS   64(AX)(BX*1), Z1
-	VMOVUPS   64(CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)(BX*1)
-	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x20, SI
-	CMPQ      SI, $0x20
-	JGE       block734
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     (AX)(BX*1), Z1
+	VMOVUPS     (CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*1)
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     64(CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)
+	VMOVUPS     64(AX)(BX*1), Z1
+	VMOVUPS     64(CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)(BX*1)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, SI
+	CMPQ        SI, $0x20
+	JGE         block734
 
 tail735:
-	TESTQ     SI, SI
-	JLE       end736
-	CMPQ      SI, $0x10
-	JLT       part737
-	VMOVUPS   (AX), Z1
-	VMOVUPS   (CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)
-	VMOVUPS   (AX)(BX*1), Z1
-	VMOVUPS   (CX)(DX*1), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)(BX*1)
-	JMP       over738
+	TESTQ       SI, SI
+	JLE         end736
+	CMPQ        SI, $0x10
+	JLT         part737
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     (AX)(BX*1), Z1
+	VMOVUPS     (CX)(DX*1), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)(BX*1)
+	JMP         over738
 
 part737:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low740
 	VMOVUPS       Y1, (AX)
@@ -43204,8 +42681,7 @@ low754:
 stored739:
 	VMOVUPS.Z     (AX)(BX*1), K1, Z1
 	VMOVUPS.Z     (CX)(DX*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low756
 	VMOVUPS       Y1, (AX)(BX*1)
@@ -43303,8 +42779,7 @@ over738:
 	JLE           end736
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low773
 	VMOVUPS       Y1, 64(AX)
@@ -43397,8 +42872,7 @@ low787:
 stored772:
 	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low789
 	VMOVUPS       Y1, 64(AX)(BX*1)
@@ -43764,68 +43238,66 @@ lower628:
 	JE    without845
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VPXORD Z3, Z3, Z3
-	MOVQ   DI, R9
-	ANDQ   $0x0f, R9
-	MOVL   $0x0000ffff, R8
-	BZHIL  R9, R8, R8
-	KMOVW  R8, K1
-	CMPQ   DI, $0x20
-	JLT    tail847
+	MOVQ         dy+8(FP), BX
+	MOVQ         lddy+16(FP), CX
+	MOVQ         y+24(FP), DX
+	MOVQ         ldy+32(FP), SI
+	MOVQ         cols+48(FP), DI
+	MOVQ         $0x08080800, R8
+	VPBROADCASTD R8, Z4
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, R9
+	ANDQ         $0x0f, R9
+	MOVL         $0x0000ffff, R8
+	BZHIL        R9, R8, R8
+	KMOVW        R8, K1
+	CMPQ         DI, $0x20
+	JLT          tail847
 
 block846:
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	VMOVUPS   64(AX), Z0
-	VMOVUPS   64(BX), Z1
-	VMOVUPS   64(DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, 64(BX)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, 64(AX)
-	ADDQ      $0x00000080, BX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x20, DI
-	CMPQ      DI, $0x20
-	JGE       block846
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	VMOVUPS     64(AX), Z0
+	VMOVUPS     64(BX), Z1
+	VMOVUPS     64(DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, 64(BX)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, 64(AX)
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x20, DI
+	CMPQ        DI, $0x20
+	JGE         block846
 
 tail847:
-	TESTQ     DI, DI
-	JLE       end848
-	CMPQ      DI, $0x10
-	JLT       part849
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	JMP       over850
+	TESTQ       DI, DI
+	JLE         end848
+	CMPQ        DI, $0x10
+	JLT         part849
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	JMP         over850
 
 part849:
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low852
@@ -44016,8 +43488,7 @@ over850:
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	VADDPS        Z1, Z0, Z0
 	TESTQ         $0x00000008, DI
 	JZ            low885
@@ -44205,54 +43676,51 @@ end848:
 
 without845:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VPXORD Z3, Z3, Z3
-	MOVQ   SI, R8
-	ANDQ   $0x0f, R8
-	MOVL   $0x0000ffff, DI
-	BZHIL  R8, DI, DI
-	KMOVW  DI, K1
-	CMPQ   SI, $0x20
-	JLT    tail917
+	MOVQ         dy+8(FP), AX
+	MOVQ         lddy+16(FP), BX
+	MOVQ         y+24(FP), CX
+	MOVQ         ldy+32(FP), DX
+	MOVQ         cols+48(FP), SI
+	MOVQ         $0x08080800, DI
+	VPBROADCASTD DI, Z4
+	MOVQ         SI, R8
+	ANDQ         $0x0f, R8
+	MOVL         $0x0000ffff, DI
+	BZHIL        R8, DI, DI
+	KMOVW        DI, K1
+	CMPQ         SI, $0x20
+	JLT          tail917
 
 block916:
-	VMOVUPS   (AX), Z1
-	VMOVUPS   (CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)
-	VMOVUPS   64(AX), Z1
-	VMOVUPS   64(CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, 64(AX)
-	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x20, SI
-	CMPQ      SI, $0x20
-	JGE       block916
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	VMOVUPS     64(AX), Z1
+	VMOVUPS     64(CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x20, SI
+	CMPQ        SI, $0x20
+	JGE         block916
 
 tail917:
-	TESTQ     SI, SI
-	JLE       end918
-	CMPQ      SI, $0x10
-	JLT       part919
-	VMOVUPS   (AX), Z1
-	VMOVUPS   (CX), Z2
-	VCMPPS    $0x06, Z3, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VMOVUPS   Z1, (AX)
-	JMP       over920
+	TESTQ       SI, SI
+	JLE         end918
+	CMPQ        SI, $0x10
+	JLT         part919
+	VMOVUPS     (AX), Z1
+	VMOVUPS     (CX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VMOVUPS     Z1, (AX)
+	JMP         over920
 
 part919:
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low922
 	VMOVUPS       Y1, (AX)
@@ -44350,8 +43818,7 @@ over920:
 	JLE           end918
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
-	VCMPPS        $0x06, Z3, Z2, K2
-	VMOVAPS.Z     Z1, K2, Z1
+	VFIXUPIMMPS   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000008, SI
 	JZ            low939
 	VMOVUPS       Y1, 64(AX)
@@ -44753,124 +44220,113 @@ chosen3:
 	JE    without10
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (SI)(SI*2), R9
-	VPXORD Z3, Z3, Z3
-	MOVQ   DI, R11
-	ANDQ   $0x07, R11
-	MOVL   $0x000000ff, R10
-	BZHIL  R11, R10, R10
-	KMOVW  R10, K1
-	CMPQ   DI, $0x10
-	JLT    tail12
+	MOVQ         dy+8(FP), BX
+	MOVQ         lddy+16(FP), CX
+	MOVQ         y+24(FP), DX
+	MOVQ         ldy+32(FP), SI
+	MOVQ         cols+48(FP), DI
+	LEAQ         (CX)(CX*2), R8
+	LEAQ         (SI)(SI*2), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, R11
+	ANDQ         $0x07, R11
+	MOVL         $0x000000ff, R10
+	BZHIL        R11, R10, R10
+	KMOVW        R10, K1
+	CMPQ         DI, $0x10
+	JLT          tail12
 
 block11:
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	VMOVUPD   (BX)(CX*1), Z1
-	VMOVUPD   (DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*1)
-	VMOVUPD   (BX)(CX*2), Z1
-	VMOVUPD   (DX)(SI*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*2)
-	VMOVUPD   (BX)(R8*1), Z1
-	VMOVUPD   (DX)(R9*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(R8*1)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, (AX)
-	VMOVUPD   64(AX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD   64(DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)
-	VMOVUPD   64(BX)(CX*1), Z1
-	VMOVUPD   64(DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)(CX*1)
-	VMOVUPD   64(BX)(CX*2), Z1
-	VMOVUPD   64(DX)(SI*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)(CX*2)
-	VMOVUPD   64(BX)(R8*1), Z1
-	VMOVUPD   64(DX)(R9*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)(R8*1)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, 64(AX)
-	ADDQ      $0x00000080, BX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x10, DI
-	CMPQ      DI, $0x10
-	JGE       block11
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	VMOVUPD     (BX)(CX*1), Z1
+	VMOVUPD     (DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*1)
+	VMOVUPD     (BX)(CX*2), Z1
+	VMOVUPD     (DX)(SI*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*2)
+	VMOVUPD     (BX)(R8*1), Z1
+	VMOVUPD     (DX)(R9*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(R8*1)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, (AX)
+	VMOVUPD     64(AX), Z0
+	VMOVUPD     64(BX), Z1
+	VMOVUPD     64(DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)
+	VMOVUPD     64(BX)(CX*1), Z1
+	VMOVUPD     64(DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)(CX*1)
+	VMOVUPD     64(BX)(CX*2), Z1
+	VMOVUPD     64(DX)(SI*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)(CX*2)
+	VMOVUPD     64(BX)(R8*1), Z1
+	VMOVUPD     64(DX)(R9*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)(R8*1)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, 64(AX)
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DI
+	CMPQ        DI, $0x10
+	JGE         block11
 
 tail12:
-	TESTQ     DI, DI
-	JLE       end13
-	CMPQ      DI, $0x08
-	JLT       part14
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	VMOVUPD   (BX)(CX*1), Z1
-	VMOVUPD   (DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*1)
-	VMOVUPD   (BX)(CX*2), Z1
-	VMOVUPD   (DX)(SI*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*2)
-	VMOVUPD   (BX)(R8*1), Z1
-	VMOVUPD   (DX)(R9*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(R8*1)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, (AX)
-	JMP       over15
+	TESTQ       DI, DI
+	JLE         end13
+	CMPQ        DI, $0x08
+	JLT         part14
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	VMOVUPD     (BX)(CX*1), Z1
+	VMOVUPD     (DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*1)
+	VMOVUPD     (BX)(CX*2), Z1
+	VMOVUPD     (DX)(SI*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*2)
+	VMOVUPD     (BX)(R8*1), Z1
+	VMOVUPD     (DX)(R9*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(R8*1)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, (AX)
+	JMP         over15
 
 part14:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low17
@@ -44920,8 +44376,7 @@ low23:
 stored16:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low25
@@ -44971,8 +44426,7 @@ low31:
 stored24:
 	VMOVUPD.Z     (BX)(CX*2), K1, Z1
 	VMOVUPD.Z     (DX)(SI*2), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low33
@@ -45022,8 +44476,7 @@ low39:
 stored32:
 	VMOVUPD.Z     (BX)(R8*1), K1, Z1
 	VMOVUPD.Z     (DX)(R9*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low41
@@ -45126,8 +44579,7 @@ over15:
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low58
@@ -45177,8 +44629,7 @@ low64:
 stored57:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low66
@@ -45228,8 +44679,7 @@ low72:
 stored65:
 	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low74
@@ -45279,8 +44729,7 @@ low80:
 stored73:
 	VMOVUPD.Z     64(BX)(R8*1), K1, Z1
 	VMOVUPD.Z     64(DX)(R9*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low82
@@ -45380,101 +44829,89 @@ end13:
 
 without10:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	LEAQ   (BX)(BX*2), DI
-	LEAQ   (DX)(DX*2), R8
-	VPXORD Z3, Z3, Z3
-	MOVQ   SI, R10
-	ANDQ   $0x07, R10
-	MOVL   $0x000000ff, R9
-	BZHIL  R10, R9, R9
-	KMOVW  R9, K1
-	CMPQ   SI, $0x10
-	JLT    tail98
+	MOVQ         dy+8(FP), AX
+	MOVQ         lddy+16(FP), BX
+	MOVQ         y+24(FP), CX
+	MOVQ         ldy+32(FP), DX
+	MOVQ         cols+48(FP), SI
+	LEAQ         (BX)(BX*2), DI
+	LEAQ         (DX)(DX*2), R8
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z4
+	MOVQ         SI, R10
+	ANDQ         $0x07, R10
+	MOVL         $0x000000ff, R9
+	BZHIL        R10, R9, R9
+	KMOVW        R9, K1
+	CMPQ         SI, $0x10
+	JLT          tail98
 
 block97:
-	VMOVUPD   (AX), Z1
-	VMOVUPD   (CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)
-	VMOVUPD   (AX)(BX*1), Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*1)
-	VMOVUPD   (AX)(BX*2), Z1
-	VMOVUPD   (CX)(DX*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*2)
-	VMOVUPD   (AX)(DI*1), Z1
-	VMOVUPD   (CX)(R8*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(DI*1)
-	VMOVUPD   64(AX), Z1
-	VMOVUPD   64(CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)
-	VMOVUPD   64(AX)(BX*1), Z1
-	VMOVUPD   64(CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)(BX*1)
-	VMOVUPD   64(AX)(BX*2), Z1
-	VMOVUPD   64(CX)(DX*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)(BX*2)
-	VMOVUPD   64(AX)(DI*1), Z1
-	VMOVUPD   64(CX)(R8*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)(DI*1)
-	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x10, SI
-	CMPQ      SI, $0x10
-	JGE       block97
+	VMOVUPD     (AX), Z1
+	VMOVUPD     (CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)
+	VMOVUPD     (AX)(BX*1), Z1
+	VMOVUPD     (CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*1)
+	VMOVUPD     (AX)(BX*2), Z1
+	VMOVUPD     (CX)(DX*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*2)
+	VMOVUPD     (AX)(DI*1), Z1
+	VMOVUPD     (CX)(R8*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(DI*1)
+	VMOVUPD     64(AX), Z1
+	VMOVUPD     64(CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)
+	VMOVUPD     64(AX)(BX*1), Z1
+	VMOVUPD     64(CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)(BX*1)
+	VMOVUPD     64(AX)(BX*2), Z1
+	VMOVUPD     64(CX)(DX*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)(BX*2)
+	VMOVUPD     64(AX)(DI*1), Z1
+	VMOVUPD     64(CX)(R8*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)(DI*1)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block97
 
 tail98:
-	TESTQ     SI, SI
-	JLE       end99
-	CMPQ      SI, $0x08
-	JLT       part100
-	VMOVUPD   (AX), Z1
-	VMOVUPD   (CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)
-	VMOVUPD   (AX)(BX*1), Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*1)
-	VMOVUPD   (AX)(BX*2), Z1
-	VMOVUPD   (CX)(DX*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*2)
-	VMOVUPD   (AX)(DI*1), Z1
-	VMOVUPD   (CX)(R8*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(DI*1)
-	JMP       over101
+	TESTQ       SI, SI
+	JLE         end99
+	CMPQ        SI, $0x08
+	JLT         part100
+	VMOVUPD     (AX), Z1
+	VMOVUPD     (CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)
+	VMOVUPD     (AX)(BX*1), Z1
+	VMOVUPD     (CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*1)
+	VMOVUPD     (AX)(BX*2), Z1
+	VMOVUPD     (CX)(DX*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*2)
+	VMOVUPD     (AX)(DI*1), Z1
+	VMOVUPD     (CX)(R8*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(DI*1)
+	JMP         over101
 
 part100:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low103
 	VMOVUPS       Y1, (AX)
@@ -45523,8 +44960,7 @@ low109:
 stored102:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low111
 	VMOVUPS       Y1, (AX)(BX*1)
@@ -45573,8 +45009,7 @@ low117:
 stored110:
 	VMOVUPD.Z     (AX)(BX*2), K1, Z1
 	VMOVUPD.Z     (CX)(DX*2), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low119
 	VMOVUPS       Y1, (AX)(BX*2)
@@ -45623,8 +45058,7 @@ low125:
 stored118:
 	VMOVUPD.Z     (AX)(DI*1), K1, Z1
 	VMOVUPD.Z     (CX)(R8*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low127
 	VMOVUPS       Y1, (AX)(DI*1)
@@ -45678,8 +45112,7 @@ over101:
 	JLE           end99
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low136
 	VMOVUPS       Y1, 64(AX)
@@ -45728,8 +45161,7 @@ low142:
 stored135:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low144
 	VMOVUPS       Y1, 64(AX)(BX*1)
@@ -45778,8 +45210,7 @@ low150:
 stored143:
 	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low152
 	VMOVUPS       Y1, 64(AX)(BX*2)
@@ -45828,8 +45259,7 @@ low158:
 stored151:
 	VMOVUPD.Z     64(AX)(DI*1), K1, Z1
 	VMOVUPD.Z     64(CX)(R8*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low160
 	VMOVUPS       Y1, 64(AX)(DI*1)
@@ -46084,104 +45514,96 @@ lower7:
 	JE    without192
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VPXORD Z3, Z3, Z3
-	MOVQ   DI, R9
-	ANDQ   $0x07, R9
-	MOVL   $0x000000ff, R8
-	BZHIL  R9, R8, R8
-	KMOVW  R8, K1
-	CMPQ   DI, $0x10
-	JLT    tail194
+	MOVQ         dy+8(FP), BX
+	MOVQ         lddy+16(FP), CX
+	MOVQ         y+24(FP), DX
+	MOVQ         ldy+32(FP), SI
+	MOVQ         cols+48(FP), DI
+	MOVQ         $0x08080800, R8
+	VPBROADCASTD R8, Z4
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, R9
+	ANDQ         $0x07, R9
+	MOVL         $0x000000ff, R8
+	BZHIL        R9, R8, R8
+	KMOVW        R8, K1
+	CMPQ         DI, $0x10
+	JLT          tail194
 
 block193:
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	VMOVUPD   (BX)(CX*1), Z1
-	VMOVUPD   (DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*1)
-	VMOVUPD   (BX)(CX*2), Z1
-	VMOVUPD   (DX)(SI*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*2)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, (AX)
-	VMOVUPD   64(AX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD   64(DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)
-	VMOVUPD   64(BX)(CX*1), Z1
-	VMOVUPD   64(DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)(CX*1)
-	VMOVUPD   64(BX)(CX*2), Z1
-	VMOVUPD   64(DX)(SI*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)(CX*2)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, 64(AX)
-	ADDQ      $0x00000080, BX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x10, DI
-	CMPQ      DI, $0x10
-	JGE       block193
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	VMOVUPD     (BX)(CX*1), Z1
+	VMOVUPD     (DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*1)
+	VMOVUPD     (BX)(CX*2), Z1
+	VMOVUPD     (DX)(SI*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*2)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, (AX)
+	VMOVUPD     64(AX), Z0
+	VMOVUPD     64(BX), Z1
+	VMOVUPD     64(DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)
+	VMOVUPD     64(BX)(CX*1), Z1
+	VMOVUPD     64(DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)(CX*1)
+	VMOVUPD     64(BX)(CX*2), Z1
+	VMOVUPD     64(DX)(SI*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)(CX*2)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, 64(AX)
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DI
+	CMPQ        DI, $0x10
+	JGE         block193
 
 tail194:
-	TESTQ     DI, DI
-	JLE       end195
-	CMPQ      DI, $0x08
-	JLT       part196
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	VMOVUPD   (BX)(CX*1), Z1
-	VMOVUPD   (DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*1)
-	VMOVUPD   (BX)(CX*2), Z1
-	VMOVUPD   (DX)(SI*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*2)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, (AX)
-	JMP       over197
+	TESTQ       DI, DI
+	JLE         end195
+	CMPQ        DI, $0x08
+	JLT         part196
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	VMOVUPD     (BX)(CX*1), Z1
+	VMOVUPD     (DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*1)
+	VMOVUPD     (BX)(CX*2), Z1
+	VMOVUPD     (DX)(SI*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*2)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, (AX)
+	JMP         over197
 
 part196:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low199
@@ -46231,8 +45653,7 @@ low205:
 stored198:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low207
@@ -46282,8 +45703,7 @@ low213:
 stored206:
 	VMOVUPD.Z     (BX)(CX*2), K1, Z1
 	VMOVUPD.Z     (DX)(SI*2), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low215
@@ -46386,8 +45806,7 @@ over197:
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low232
@@ -46437,8 +45856,7 @@ low238:
 stored231:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low240
@@ -46488,8 +45906,7 @@ low246:
 stored239:
 	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low248
@@ -46589,84 +46006,75 @@ end195:
 
 without192:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VPXORD Z3, Z3, Z3
-	MOVQ   SI, R8
-	ANDQ   $0x07, R8
-	MOVL   $0x000000ff, DI
-	BZHIL  R8, DI, DI
-	KMOVW  DI, K1
-	CMPQ   SI, $0x10
-	JLT    tail264
+	MOVQ         dy+8(FP), AX
+	MOVQ         lddy+16(FP), BX
+	MOVQ         y+24(FP), CX
+	MOVQ         ldy+32(FP), DX
+	MOVQ         cols+48(FP), SI
+	MOVQ         $0x08080800, DI
+	VPBROADCASTD DI, Z4
+	MOVQ         SI, R8
+	ANDQ         $0x07, R8
+	MOVL         $0x000000ff, DI
+	BZHIL        R8, DI, DI
+	KMOVW        DI, K1
+	CMPQ         SI, $0x10
+	JLT          tail264
 
 block263:
-	VMOVUPD   (AX), Z1
-	VMOVUPD   (CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)
-	VMOVUPD   (AX)(BX*1), Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*1)
-	VMOVUPD   (AX)(BX*2), Z1
-	VMOVUPD   (CX)(DX*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*2)
-	VMOVUPD   64(AX), Z1
-	VMOVUPD   64(CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)
-	VMOVUPD   64(AX)(BX*1), Z1
-	VMOVUPD   64(CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)(BX*1)
-	VMOVUPD   64(AX)(BX*2), Z1
-	VMOVUPD   64(CX)(DX*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)(BX*2)
-	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x10, SI
-	CMPQ      SI, $0x10
-	JGE       block263
+	VMOVUPD     (AX), Z1
+	VMOVUPD     (CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)
+	VMOVUPD     (AX)(BX*1), Z1
+	VMOVUPD     (CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*1)
+	VMOVUPD     (AX)(BX*2), Z1
+	VMOVUPD     (CX)(DX*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*2)
+	VMOVUPD     64(AX), Z1
+	VMOVUPD     64(CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)
+	VMOVUPD     64(AX)(BX*1), Z1
+	VMOVUPD     64(CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)(BX*1)
+	VMOVUPD     64(AX)(BX*2), Z1
+	VMOVUPD     64(CX)(DX*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)(BX*2)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block263
 
 tail264:
-	TESTQ     SI, SI
-	JLE       end265
-	CMPQ      SI, $0x08
-	JLT       part266
-	VMOVUPD   (AX), Z1
-	VMOVUPD   (CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)
-	VMOVUPD   (AX)(BX*1), Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*1)
-	VMOVUPD   (AX)(BX*2), Z1
-	VMOVUPD   (CX)(DX*2), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*2)
-	JMP       over267
+	TESTQ       SI, SI
+	JLE         end265
+	CMPQ        SI, $0x08
+	JLT         part266
+	VMOVUPD     (AX), Z1
+	VMOVUPD     (CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)
+	VMOVUPD     (AX)(BX*1), Z1
+	VMOVUPD     (CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*1)
+	VMOVUPD     (AX)(BX*2), Z1
+	VMOVUPD     (CX)(DX*2), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*2)
+	JMP         over267
 
 part266:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low269
 	VMOVUPS       Y1, (AX)
@@ -46715,8 +46123,7 @@ low275:
 stored268:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low277
 	VMOVUPS       Y1, (AX)(BX*1)
@@ -46765,8 +46172,7 @@ low283:
 stored276:
 	VMOVUPD.Z     (AX)(BX*2), K1, Z1
 	VMOVUPD.Z     (CX)(DX*2), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low285
 	VMOVUPS       Y1, (AX)(BX*2)
@@ -46820,8 +46226,7 @@ over267:
 	JLE           end265
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low294
 	VMOVUPS       Y1, 64(AX)
@@ -46870,8 +46275,7 @@ low300:
 stored293:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low302
 	VMOVUPS       Y1, 64(AX)(BX*1)
@@ -46920,8 +46324,7 @@ low308:
 stored301:
 	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low310
 	VMOVUPS       Y1, 64(AX)(BX*2)
@@ -47166,86 +46569,81 @@ lower6:
 	JE    without343
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VPXORD Z3, Z3, Z3
-	MOVQ   DI, R9
-	ANDQ   $0x07, R9
-	MOVL   $0x000000ff, R8
-	BZHIL  R9, R8, R8
-	KMOVW  R8, K1
-	CMPQ   DI, $0x10
-	JLT    tail345
+	MOVQ         dy+8(FP), BX
+	MOVQ         lddy+16(FP), CX
+	MOVQ         y+24(FP), DX
+	MOVQ         ldy+32(FP), SI
+	MOVQ         cols+48(FP), DI
+	MOVQ         $0x08080800, R8
+	VPBROADCASTD R8, Z4
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, R9
+	ANDQ         $0x07, R9
+	MOVL         $0x000000ff, R8
+	BZHIL        R9, R8, R8
+	KMOVW        R8, K1
+	CMPQ         DI, $0x10
+	JLT          tail345
 
 block344:
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	VMOVUPD   (BX)(CX*1), Z1
-	VMOVUPD   (DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*1)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, (AX)
-	VMOVUPD   64(AX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD   64(DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)
-	VMOVUPD   64(BX)(CX*1), Z1
-	VMOVUPD   64(DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)(CX*1)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, 64(AX)
-	ADDQ      $0x00000080, BX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x10, DI
-	CMPQ      DI, $0x10
-	JGE       block344
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	VMOVUPD     (BX)(CX*1), Z1
+	VMOVUPD     (DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*1)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, (AX)
+	VMOVUPD     64(AX), Z0
+	VMOVUPD     64(BX), Z1
+	VMOVUPD     64(DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)
+	VMOVUPD     64(BX)(CX*1), Z1
+	VMOVUPD     64(DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)(CX*1)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, 64(AX)
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DI
+	CMPQ        DI, $0x10
+	JGE         block344
 
 tail345:
-	TESTQ     DI, DI
-	JLE       end346
-	CMPQ      DI, $0x08
-	JLT       part347
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	VMOVUPD   (BX)(CX*1), Z1
-	VMOVUPD   (DX)(SI*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)(CX*1)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, (AX)
-	JMP       over348
+	TESTQ       DI, DI
+	JLE         end346
+	CMPQ        DI, $0x08
+	JLT         part347
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	VMOVUPD     (BX)(CX*1), Z1
+	VMOVUPD     (DX)(SI*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)(CX*1)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, (AX)
+	JMP         over348
 
 part347:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low350
@@ -47295,8 +46693,7 @@ low356:
 stored349:
 	VMOVUPD.Z     (BX)(CX*1), K1, Z1
 	VMOVUPD.Z     (DX)(SI*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low358
@@ -47399,8 +46796,7 @@ over348:
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low375
@@ -47450,8 +46846,7 @@ low381:
 stored374:
 	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
 	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low383
@@ -47551,69 +46946,63 @@ end346:
 
 without343:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VPXORD Z3, Z3, Z3
-	MOVQ   SI, R8
-	ANDQ   $0x07, R8
-	MOVL   $0x000000ff, DI
-	BZHIL  R8, DI, DI
-	KMOVW  DI, K1
-	CMPQ   SI, $0x10
-	JLT    tail399
+	MOVQ         dy+8(FP), AX
+	MOVQ         lddy+16(FP), BX
+	MOVQ         y+24(FP), CX
+	MOVQ         ldy+32(FP), DX
+	MOVQ         cols+48(FP), SI
+	MOVQ         $0x08080800, DI
+	VPBROADCASTD DI, Z4
+	MOVQ         SI, R8
+	ANDQ         $0x07, R8
+	MOVL         $0x000000ff, DI
+	BZHIL        R8, DI, DI
+	KMOVW        DI, K1
+	CMPQ         SI, $0x10
+	JLT          tail399
 
 block398:
-	VMOVUPD   (AX), Z1
-	VMOVUPD   (CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)
-	VMOVUPD   (AX)(BX*1), Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*1)
-	VMOVUPD   64(AX), Z1
-	VMOVUPD   64(CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)
-	VMOVUPD   64(AX)(BX*1), Z1
-	VMOVUPD   64(CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)(BX*1)
-	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x10, SI
-	CMPQ      SI, $0x10
-	JGE       block398
+	VMOVUPD     (AX), Z1
+	VMOVUPD     (CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)
+	VMOVUPD     (AX)(BX*1), Z1
+	VMOVUPD     (CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*1)
+	VMOVUPD     64(AX), Z1
+	VMOVUPD     64(CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)
+	VMOVUPD     64(AX)(BX*1), Z1
+	VMOVUPD     64(CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)(BX*1)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block398
 
 tail399:
-	TESTQ     SI, SI
-	JLE       end400
-	CMPQ      SI, $0x08
-	JLT       part401
-	VMOVUPD   (AX), Z1
-	VMOVUPD   (CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)
-	VMOVUPD   (AX)(BX*1), Z1
-	VMOVUPD   (CX)(DX*1), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)(BX*1)
-	JMP       over402
+	TESTQ       SI, SI
+	JLE         end400
+	CMPQ        SI, $0x08
+	JLT         part401
+	VMOVUPD     (AX), Z1
+	VMOVUPD     (CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)
+	VMOVUPD     (AX)(BX*1), Z1
+	VMOVUPD     (CX)(DX*1), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)(BX*1)
+	JMP         over402
 
 part401:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low404
 	VMOVUPS       Y1, (AX)
@@ -47662,8 +47051,7 @@ low410:
 stored403:
 	VMOVUPD.Z     (AX)(BX*1), K1, Z1
 	VMOVUPD.Z     (CX)(DX*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low412
 	VMOVUPS       Y1, (AX)(BX*1)
@@ -47717,8 +47105,7 @@ over402:
 	JLE           end400
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low421
 	VMOVUPS       Y1, 64(AX)
@@ -47767,8 +47154,7 @@ low427:
 stored420:
 	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
 	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low429
 	VMOVUPS       Y1, 64(AX)(BX*1)
@@ -48002,68 +47388,66 @@ lower340:
 	JE    without461
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VPXORD Z3, Z3, Z3
-	MOVQ   DI, R9
-	ANDQ   $0x07, R9
-	MOVL   $0x000000ff, R8
-	BZHIL  R9, R8, R8
-	KMOVW  R8, K1
-	CMPQ   DI, $0x10
-	JLT    tail463
+	MOVQ         dy+8(FP), BX
+	MOVQ         lddy+16(FP), CX
+	MOVQ         y+24(FP), DX
+	MOVQ         ldy+32(FP), SI
+	MOVQ         cols+48(FP), DI
+	MOVQ         $0x08080800, R8
+	VPBROADCASTD R8, Z4
+	VPXORD       Z3, Z3, Z3
+	MOVQ         DI, R9
+	ANDQ         $0x07, R9
+	MOVL         $0x000000ff, R8
+	BZHIL        R9, R8, R8
+	KMOVW        R8, K1
+	CMPQ         DI, $0x10
+	JLT          tail463
 
 block462:
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, (AX)
-	VMOVUPD   64(AX), Z0
-	VMOVUPD   64(BX), Z1
-	VMOVUPD   64(DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, 64(BX)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, 64(AX)
-	ADDQ      $0x00000080, BX
-	ADDQ      $0x00000080, DX
-	ADDQ      $0x00000080, AX
-	SUBQ      $0x10, DI
-	CMPQ      DI, $0x10
-	JGE       block462
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, (AX)
+	VMOVUPD     64(AX), Z0
+	VMOVUPD     64(BX), Z1
+	VMOVUPD     64(DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, 64(BX)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, 64(AX)
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DI
+	CMPQ        DI, $0x10
+	JGE         block462
 
 tail463:
-	TESTQ     DI, DI
-	JLE       end464
-	CMPQ      DI, $0x08
-	JLT       part465
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   Z0, (AX)
-	JMP       over466
+	TESTQ       DI, DI
+	JLE         end464
+	CMPQ        DI, $0x08
+	JLT         part465
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     Z0, (AX)
+	JMP         over466
 
 part465:
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low468
@@ -48166,8 +47550,7 @@ over466:
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	VADDPD        Z1, Z0, Z0
 	TESTQ         $0x00000004, DI
 	JZ            low485
@@ -48267,54 +47650,51 @@ end464:
 
 without461:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VPXORD Z3, Z3, Z3
-	MOVQ   SI, R8
-	ANDQ   $0x07, R8
-	MOVL   $0x000000ff, DI
-	BZHIL  R8, DI, DI
-	KMOVW  DI, K1
-	CMPQ   SI, $0x10
-	JLT    tail501
+	MOVQ         dy+8(FP), AX
+	MOVQ         lddy+16(FP), BX
+	MOVQ         y+24(FP), CX
+	MOVQ         ldy+32(FP), DX
+	MOVQ         cols+48(FP), SI
+	MOVQ         $0x08080800, DI
+	VPBROADCASTD DI, Z4
+	MOVQ         SI, R8
+	ANDQ         $0x07, R8
+	MOVL         $0x000000ff, DI
+	BZHIL        R8, DI, DI
+	KMOVW        DI, K1
+	CMPQ         SI, $0x10
+	JLT          tail501
 
 block500:
-	VMOVUPD   (AX), Z1
-	VMOVUPD   (CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)
-	VMOVUPD   64(AX), Z1
-	VMOVUPD   64(CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, 64(AX)
-	ADDQ      $0x00000080, AX
-	ADDQ      $0x00000080, CX
-	SUBQ      $0x10, SI
-	CMPQ      SI, $0x10
-	JGE       block500
+	VMOVUPD     (AX), Z1
+	VMOVUPD     (CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)
+	VMOVUPD     64(AX), Z1
+	VMOVUPD     64(CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block500
 
 tail501:
-	TESTQ     SI, SI
-	JLE       end502
-	CMPQ      SI, $0x08
-	JLT       part503
-	VMOVUPD   (AX), Z1
-	VMOVUPD   (CX), Z2
-	VCMPPD    $0x06, Z3, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VMOVUPD   Z1, (AX)
-	JMP       over504
+	TESTQ       SI, SI
+	JLE         end502
+	CMPQ        SI, $0x08
+	JLT         part503
+	VMOVUPD     (AX), Z1
+	VMOVUPD     (CX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VMOVUPD     Z1, (AX)
+	JMP         over504
 
 part503:
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low506
 	VMOVUPS       Y1, (AX)
@@ -48368,8 +47748,7 @@ over504:
 	JLE           end502
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
-	VCMPPD        $0x06, Z3, Z2, K2
-	VMOVAPD.Z     Z1, K2, Z1
+	VFIXUPIMMPD   $0x00, Z4, Z2, Z1
 	TESTQ         $0x00000004, SI
 	JZ            low515
 	VMOVUPS       Y1, 64(AX)
@@ -48608,29 +47987,29 @@ none5:
 // func gateAroundAVX512F32(dy *float32, y *float32, n int, act int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gateAroundAVX512F32(SB), NOSPLIT, $0-32
-	PCALIGN $0x40
-	MOVQ    act+24(FP), AX
-	CMPQ    AX, $0x01
-	JNE     other2
-	MOVQ    dy+0(FP), AX
-	MOVQ    y+8(FP), BX
-	MOVQ    n+16(FP), CX
-	VPXORD  Z2, Z2, Z2
+	PCALIGN      $0x40
+	MOVQ         act+24(FP), AX
+	CMPQ         AX, $0x01
+	JNE          other2
+	MOVQ         dy+0(FP), AX
+	MOVQ         y+8(FP), BX
+	MOVQ         n+16(FP), CX
+	MOVQ         $0x08080800, DX
+	VPBROADCASTD DX, Z2
 
 lines3:
 	// dz = dy·act'(y)
-	VMOVUPS   (AX), Z0
-	VMOVUPS   (BX), Z1
-	VCMPPS    $0x06, Z2, Z1, K2
-	VMOVAPS.Z Z0, K2, Z0
-	VMOVNTPS  Z0, (AX)
-	ADDQ      $0x40, AX
-	ADDQ      $0x40, BX
-	SUBQ      $0x10, CX
-	CMPQ      CX, $0x01
-	JGE       lines3
+	VMOVUPS     (AX), Z0
+	VMOVUPS     (BX), Z1
+	VFIXUPIMMPS $0x00, Z2, Z1, Z0
+	VMOVNTPS    Z0, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	SUBQ        $0x10, CX
+	CMPQ        CX, $0x01
+	JGE         lines3
 	SFENCE
-	JMP       gated1
+	JMP         gated1
 
 other2:
 gated1:
@@ -48641,29 +48020,29 @@ gated1:
 // func gateAroundAVX512F64(dy *float64, y *float64, n int, act int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·gateAroundAVX512F64(SB), NOSPLIT, $0-32
-	PCALIGN $0x40
-	MOVQ    act+24(FP), AX
-	CMPQ    AX, $0x01
-	JNE     other2
-	MOVQ    dy+0(FP), AX
-	MOVQ    y+8(FP), BX
-	MOVQ    n+16(FP), CX
-	VPXORD  Z2, Z2, Z2
+	PCALIGN      $0x40
+	MOVQ         act+24(FP), AX
+	CMPQ         AX, $0x01
+	JNE          other2
+	MOVQ         dy+0(FP), AX
+	MOVQ         y+8(FP), BX
+	MOVQ         n+16(FP), CX
+	MOVQ         $0x08080800, DX
+	VPBROADCASTD DX, Z2
 
 lines3:
 	// dz = dy·act'(y)
-	VMOVUPD   (AX), Z0
-	VMOVUPD   (BX), Z1
-	VCMPPD    $0x06, Z2, Z1, K2
-	VMOVAPD.Z Z0, K2, Z0
-	VMOVNTPD  Z0, (AX)
-	ADDQ      $0x40, AX
-	ADDQ      $0x40, BX
-	SUBQ      $0x08, CX
-	CMPQ      CX, $0x01
-	JGE       lines3
+	VMOVUPD     (AX), Z0
+	VMOVUPD     (BX), Z1
+	VFIXUPIMMPD $0x00, Z2, Z1, Z0
+	VMOVNTPD    Z0, (AX)
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, BX
+	SUBQ        $0x08, CX
+	CMPQ        CX, $0x01
+	JGE         lines3
 	SFENCE
-	JMP       gated1
+	JMP         gated1
 
 other2:
 gated1:
@@ -48693,6 +48072,8 @@ TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
 	VMOVUPS      64(BX), Z4
 	VMOVUPS      128(BX), Z5
 	VPXORD       Z9, Z9, Z9
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z10
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z6
 	MOVQ         dx+0(FP), BX
@@ -48716,8 +48097,7 @@ TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128
 fold6:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
@@ -48748,8 +48128,7 @@ without5:
 fold7:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
@@ -48854,6 +48233,8 @@ over2:
 	VMOVUPS      64(BX), Z4
 	VMOVUPS      128(DX), X5
 	VPXORD       Z9, Z9, Z9
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z10
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z6
 	MOVQ         dx+0(FP), BX
@@ -48877,8 +48258,7 @@ over2:
 fold16:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
@@ -48909,8 +48289,7 @@ without15:
 fold17:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
@@ -49017,6 +48396,8 @@ over12:
 	VMOVUPS      64(BX), Z4
 	VMOVUPS      128(DX), Y5
 	VPXORD       Z9, Z9, Z9
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z10
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z6
 	MOVQ         dx+0(FP), BX
@@ -49040,8 +48421,7 @@ over12:
 fold26:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
@@ -49072,8 +48452,7 @@ without25:
 fold27:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
@@ -49178,6 +48557,8 @@ over22:
 	VMOVUPS      64(BX), Z4
 	VMOVUPS      128(DX), Z5
 	VPXORD       Z9, Z9, Z9
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z10
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z6
 	MOVQ         dx+0(FP), BX
@@ -49201,8 +48582,7 @@ over22:
 fold35:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
@@ -49233,8 +48613,7 @@ without34:
 fold36:
 	VBROADCASTSS (DX), Z7
 	VBROADCASTSS (DI), Z8
-	VCMPPS       $0x06, Z9, Z8, K2
-	VMOVAPS.Z    Z7, K2, Z7
+	VFIXUPIMMPS  $0x00, Z10, Z8, Z7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
 	VADDPS       X7, X6, X6
@@ -49335,6 +48714,8 @@ narrower1:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(BX), Z3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -49358,8 +48739,7 @@ narrower1:
 fold46:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -49385,8 +48765,7 @@ without45:
 fold47:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -49478,6 +48857,8 @@ over42:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(DX), X3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -49501,8 +48882,7 @@ over42:
 fold56:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -49528,8 +48908,7 @@ without55:
 fold57:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -49623,6 +49002,8 @@ over52:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(DX), Y3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -49646,8 +49027,7 @@ over52:
 fold66:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -49673,8 +49053,7 @@ without65:
 fold67:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -49766,6 +49145,8 @@ over62:
 	VMOVUPS      (BX), Z2
 	VMOVUPS      64(DX), Z3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -49789,8 +49170,7 @@ over62:
 fold75:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -49816,8 +49196,7 @@ without74:
 fold76:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Z7, Z6, K2
-	VMOVAPS.Z    Z5, K2, Z5
+	VFIXUPIMMPS  $0x00, Z8, Z6, Z5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -49903,6 +49282,8 @@ narrower41:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), Z1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -49926,8 +49307,7 @@ narrower41:
 fold85:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, Z5, Z4, K2
-	VMOVAPS.Z    Z3, K2, Z3
+	VFIXUPIMMPS  $0x00, Z6, Z4, Z3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -49948,8 +49328,7 @@ without84:
 fold86:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, Z5, Z4, K2
-	VMOVAPS.Z    Z3, K2, Z3
+	VFIXUPIMMPS  $0x00, Z6, Z4, Z3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50022,6 +49401,8 @@ over81:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), Y1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -50045,8 +49426,7 @@ over81:
 fold95:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, Y5, Y4, K2
-	VMOVAPS.Z    Y3, K2, Y3
+	VFIXUPIMMPS  $0x00, Y6, Y4, Y3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50067,8 +49447,7 @@ without94:
 fold96:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, Y5, Y4, K2
-	VMOVAPS.Z    Y3, K2, Y3
+	VFIXUPIMMPS  $0x00, Y6, Y4, Y3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50149,6 +49528,8 @@ over91:
 	VMOVUPS      (BX), Y2
 	VMOVUPS      32(DX), Y3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -50172,8 +49553,7 @@ over91:
 fold105:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Y7, Y6, K2
-	VMOVAPS.Z    Y5, K2, Y5
+	VFIXUPIMMPS  $0x00, Y8, Y6, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -50199,8 +49579,7 @@ without104:
 fold106:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, Y7, Y6, K2
-	VMOVAPS.Z    Y5, K2, Y5
+	VFIXUPIMMPS  $0x00, Y8, Y6, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -50286,6 +49665,8 @@ over101:
 	MOVQ         w+96(FP), BX
 	VMOVUPS      (BX), X1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -50309,8 +49690,7 @@ over101:
 fold115:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, X5, X4, K2
-	VMOVAPS.Z    X3, K2, X3
+	VFIXUPIMMPS  $0x00, X6, X4, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50331,8 +49711,7 @@ without114:
 fold116:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, X5, X4, K2
-	VMOVAPS.Z    X3, K2, X3
+	VFIXUPIMMPS  $0x00, X6, X4, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50413,6 +49792,8 @@ over111:
 	VMOVUPS      (BX), X2
 	VMOVUPS      16(DX), X3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -50436,8 +49817,7 @@ over111:
 fold125:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, X7, X6, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X8, X6, X5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -50463,8 +49843,7 @@ without124:
 fold126:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, X7, X6, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X8, X6, X5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -50550,6 +49929,8 @@ over121:
 	MOVQ         w+96(FP), BX
 	VMOVSD       (BX), X1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -50573,8 +49954,7 @@ over121:
 fold135:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, X5, X4, K2
-	VMOVAPS.Z    X3, K2, X3
+	VFIXUPIMMPS  $0x00, X6, X4, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50595,8 +49975,7 @@ without134:
 fold136:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, X5, X4, K2
-	VMOVAPS.Z    X3, K2, X3
+	VFIXUPIMMPS  $0x00, X6, X4, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50677,6 +50056,8 @@ over131:
 	VMOVSD       (BX), X2
 	VMOVSD       8(DX), X3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -50700,8 +50081,7 @@ over131:
 fold145:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, X7, X6, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X8, X6, X5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -50727,8 +50107,7 @@ without144:
 fold146:
 	VBROADCASTSS (DX), Z5
 	VBROADCASTSS (DI), Z6
-	VCMPPS       $0x06, X7, X6, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X8, X6, X5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
 	VADDPS       X5, X4, X4
@@ -50811,6 +50190,8 @@ over141:
 	MOVQ         w+96(FP), BX
 	VMOVSS       (BX), X1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSS (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -50834,8 +50215,7 @@ over141:
 fold154:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, X5, X4, K2
-	VMOVAPS.Z    X3, K2, X3
+	VFIXUPIMMPS  $0x00, X6, X4, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50856,8 +50236,7 @@ without153:
 fold155:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (DI), Z4
-	VCMPPS       $0x06, X5, X4, K2
-	VMOVAPS.Z    X3, K2, X3
+	VFIXUPIMMPS  $0x00, X6, X4, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
 	VADDPS       X3, X2, X2
@@ -50940,6 +50319,8 @@ TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
 	VMOVUPD      64(BX), Z4
 	VMOVUPD      128(BX), Z5
 	VPXORD       Z9, Z9, Z9
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z10
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z6
 	MOVQ         dx+0(FP), BX
@@ -50963,8 +50344,7 @@ TEXT ·columnAVX512F64(SB), NOSPLIT, $0-128
 fold6:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
@@ -50995,8 +50375,7 @@ without5:
 fold7:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
@@ -51101,6 +50480,8 @@ over2:
 	VMOVUPD      64(BX), Z4
 	VMOVUPD      128(DX), X5
 	VPXORD       Z9, Z9, Z9
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z10
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z6
 	MOVQ         dx+0(FP), BX
@@ -51124,8 +50505,7 @@ over2:
 fold16:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
@@ -51156,8 +50536,7 @@ without15:
 fold17:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
@@ -51264,6 +50643,8 @@ over12:
 	VMOVUPD      64(BX), Z4
 	VMOVUPD      128(DX), Y5
 	VPXORD       Z9, Z9, Z9
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z10
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z6
 	MOVQ         dx+0(FP), BX
@@ -51287,8 +50668,7 @@ over12:
 fold26:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
@@ -51319,8 +50699,7 @@ without25:
 fold27:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
@@ -51425,6 +50804,8 @@ over22:
 	VMOVUPD      64(BX), Z4
 	VMOVUPD      128(DX), Z5
 	VPXORD       Z9, Z9, Z9
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z10
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z6
 	MOVQ         dx+0(FP), BX
@@ -51448,8 +50829,7 @@ over22:
 fold35:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
@@ -51480,8 +50860,7 @@ without34:
 fold36:
 	VBROADCASTSD (DX), Z7
 	VBROADCASTSD (DI), Z8
-	VCMPPD       $0x06, Z9, Z8, K2
-	VMOVAPD.Z    Z7, K2, Z7
+	VFIXUPIMMPD  $0x00, Z10, Z8, Z7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
 	VADDPD       X7, X6, X6
@@ -51582,6 +50961,8 @@ narrower1:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      64(BX), Z3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -51605,8 +50986,7 @@ narrower1:
 fold46:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -51632,8 +51012,7 @@ without45:
 fold47:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -51725,6 +51104,8 @@ over42:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      64(DX), X3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -51748,8 +51129,7 @@ over42:
 fold56:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -51775,8 +51155,7 @@ without55:
 fold57:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -51870,6 +51249,8 @@ over52:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      64(DX), Y3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -51893,8 +51274,7 @@ over52:
 fold66:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -51920,8 +51300,7 @@ without65:
 fold67:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -52013,6 +51392,8 @@ over62:
 	VMOVUPD      (BX), Z2
 	VMOVUPD      64(DX), Z3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -52036,8 +51417,7 @@ over62:
 fold75:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -52063,8 +51443,7 @@ without74:
 fold76:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Z7, Z6, K2
-	VMOVAPD.Z    Z5, K2, Z5
+	VFIXUPIMMPD  $0x00, Z8, Z6, Z5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -52150,6 +51529,8 @@ narrower41:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), Z1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -52173,8 +51554,7 @@ narrower41:
 fold85:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
-	VCMPPD       $0x06, Z5, Z4, K2
-	VMOVAPD.Z    Z3, K2, Z3
+	VFIXUPIMMPD  $0x00, Z6, Z4, Z3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       X3, X2, X2
@@ -52195,8 +51575,7 @@ without84:
 fold86:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
-	VCMPPD       $0x06, Z5, Z4, K2
-	VMOVAPD.Z    Z3, K2, Z3
+	VFIXUPIMMPD  $0x00, Z6, Z4, Z3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       X3, X2, X2
@@ -52269,6 +51648,8 @@ over81:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), Y1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -52292,8 +51673,7 @@ over81:
 fold95:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
-	VCMPPD       $0x06, Y5, Y4, K2
-	VMOVAPD.Z    Y3, K2, Y3
+	VFIXUPIMMPD  $0x00, Y6, Y4, Y3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       X3, X2, X2
@@ -52314,8 +51694,7 @@ without94:
 fold96:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
-	VCMPPD       $0x06, Y5, Y4, K2
-	VMOVAPD.Z    Y3, K2, Y3
+	VFIXUPIMMPD  $0x00, Y6, Y4, Y3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       X3, X2, X2
@@ -52396,6 +51775,8 @@ over91:
 	VMOVUPD      (BX), Y2
 	VMOVUPD      32(DX), Y3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -52419,8 +51800,7 @@ over91:
 fold105:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Y7, Y6, K2
-	VMOVAPD.Z    Y5, K2, Y5
+	VFIXUPIMMPD  $0x00, Y8, Y6, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -52446,8 +51826,7 @@ without104:
 fold106:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, Y7, Y6, K2
-	VMOVAPD.Z    Y5, K2, Y5
+	VFIXUPIMMPD  $0x00, Y8, Y6, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -52533,6 +51912,8 @@ over101:
 	MOVQ         w+96(FP), BX
 	VMOVUPD      (BX), X1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -52556,8 +51937,7 @@ over101:
 fold115:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
-	VCMPPD       $0x06, X5, X4, K2
-	VMOVAPD.Z    X3, K2, X3
+	VFIXUPIMMPD  $0x00, X6, X4, X3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       X3, X2, X2
@@ -52578,8 +51958,7 @@ without114:
 fold116:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
-	VCMPPD       $0x06, X5, X4, K2
-	VMOVAPD.Z    X3, K2, X3
+	VFIXUPIMMPD  $0x00, X6, X4, X3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       X3, X2, X2
@@ -52660,6 +52039,8 @@ over111:
 	VMOVUPD      (BX), X2
 	VMOVUPD      16(DX), X3
 	VPXORD       Z7, Z7, Z7
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z8
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z4
 	MOVQ         dx+0(FP), BX
@@ -52683,8 +52064,7 @@ over111:
 fold125:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, X7, X6, K2
-	VMOVAPD.Z    X5, K2, X5
+	VFIXUPIMMPD  $0x00, X8, X6, X5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -52710,8 +52090,7 @@ without124:
 fold126:
 	VBROADCASTSD (DX), Z5
 	VBROADCASTSD (DI), Z6
-	VCMPPD       $0x06, X7, X6, K2
-	VMOVAPD.Z    X5, K2, X5
+	VFIXUPIMMPD  $0x00, X8, X6, X5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
 	VADDPD       X5, X4, X4
@@ -52794,6 +52173,8 @@ over121:
 	MOVQ         w+96(FP), BX
 	VMOVSD       (BX), X1
 	VPXORD       Z5, Z5, Z5
+	MOVQ         $0x08080800, BX
+	VPBROADCASTD BX, Z6
 	MOVQ         dbinit+40(FP), BX
 	VBROADCASTSD (BX), Z2
 	MOVQ         dx+0(FP), BX
@@ -52817,8 +52198,7 @@ over121:
 fold134:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
-	VCMPPD       $0x06, X5, X4, K2
-	VMOVAPD.Z    X3, K2, X3
+	VFIXUPIMMPD  $0x00, X6, X4, X3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       X3, X2, X2
@@ -52839,8 +52219,7 @@ without133:
 fold135:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD (DI), Z4
-	VCMPPD       $0x06, X5, X4, K2
-	VMOVAPD.Z    X3, K2, X3
+	VFIXUPIMMPD  $0x00, X6, X4, X3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
 	VADDPD       X3, X2, X2

@@ -55,43 +55,42 @@ kept9:
 ready10:
 again8:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole11
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole11
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole11:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y8, K2, Y8
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX), Y9
 	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y9, K2, Y9
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y9
 	VADDPS       Y9, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
@@ -108,13 +107,11 @@ whole11:
 	JLE          folded12
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y10, K2, Y10
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX), Y11
 	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y11, K2, Y11
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y11
 	VADDPS       Y11, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y10, Y4
@@ -131,13 +128,11 @@ whole11:
 	JLE          folded12
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y12, K2, Y12
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX), Y13
 	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y13, K2, Y13
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y13
 	VADDPS       Y13, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y12, Y4
@@ -154,13 +149,11 @@ whole11:
 	JLE          folded12
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y14, K2, Y14
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX), Y15
 	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y15, K2, Y15
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y15
 	VADDPS       Y15, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y14, Y4
@@ -177,13 +170,11 @@ whole11:
 	JLE          folded12
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y16, K2, Y16
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX), Y17
 	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y17, K2, Y17
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y17
 	VADDPS       Y17, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y16, Y4
@@ -200,13 +191,11 @@ whole11:
 	JLE          folded12
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y18, K2, Y18
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX), Y19
 	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y19, K2, Y19
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y19
 	VADDPS       Y19, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y18, Y4
@@ -223,13 +212,11 @@ whole11:
 	JLE          folded12
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y20, K2, Y20
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX), Y21
 	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y21, K2, Y21
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y21
 	VADDPS       Y21, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y20, Y4
@@ -246,13 +233,11 @@ whole11:
 	JLE          folded12
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y22, K2, Y22
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX), Y23
 	VMOVUPS      32(SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y23, K2, Y23
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y23
 	VADDPS       Y23, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y22, Y4
@@ -495,43 +480,42 @@ kept39:
 ready40:
 again38:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole41
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole41
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole41:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y8, K2, Y8
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X9
 	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X9, K2, X9
+	VFIXUPIMMPS  $0x00, X26, X24, X9
 	VADDPS       X9, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
@@ -548,13 +532,11 @@ whole41:
 	JLE          folded42
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y10, K2, Y10
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X11
 	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X26, X24, X11
 	VADDPS       X11, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y10, Y4
@@ -571,13 +553,11 @@ whole41:
 	JLE          folded42
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y12, K2, Y12
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X13
 	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X13, K2, X13
+	VFIXUPIMMPS  $0x00, X26, X24, X13
 	VADDPS       X13, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y12, Y4
@@ -594,13 +574,11 @@ whole41:
 	JLE          folded42
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y14, K2, Y14
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X15
 	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X15, K2, X15
+	VFIXUPIMMPS  $0x00, X26, X24, X15
 	VADDPS       X15, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y14, Y4
@@ -617,13 +595,11 @@ whole41:
 	JLE          folded42
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y16, K2, Y16
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X17
 	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X17, K2, X17
+	VFIXUPIMMPS  $0x00, X26, X24, X17
 	VADDPS       X17, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y16, Y4
@@ -640,13 +616,11 @@ whole41:
 	JLE          folded42
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y18, K2, Y18
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X19
 	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X19, K2, X19
+	VFIXUPIMMPS  $0x00, X26, X24, X19
 	VADDPS       X19, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y18, Y4
@@ -663,13 +637,11 @@ whole41:
 	JLE          folded42
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y20, K2, Y20
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X21
 	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X21, K2, X21
+	VFIXUPIMMPS  $0x00, X26, X24, X21
 	VADDPS       X21, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y20, Y4
@@ -686,13 +658,11 @@ whole41:
 	JLE          folded42
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y22, K2, Y22
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X23
 	VMOVUPS      32(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X23, K2, X23
+	VFIXUPIMMPS  $0x00, X26, X24, X23
 	VADDPS       X23, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y22, Y4
@@ -917,43 +887,42 @@ kept62:
 ready63:
 again61:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole64
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole64
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole64:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y8, K2, Y8
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y9
 	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y9, K2, Y9
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y9
 	VADDPS       Y9, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y8, Y4
@@ -970,13 +939,11 @@ whole64:
 	JLE          folded65
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y10, K2, Y10
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y11
 	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y11, K2, Y11
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y11
 	VADDPS       Y11, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y10, Y4
@@ -993,13 +960,11 @@ whole64:
 	JLE          folded65
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y12, K2, Y12
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y13
 	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y13, K2, Y13
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y13
 	VADDPS       Y13, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y12, Y4
@@ -1016,13 +981,11 @@ whole64:
 	JLE          folded65
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y14, K2, Y14
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y15
 	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y15, K2, Y15
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y15
 	VADDPS       Y15, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y14, Y4
@@ -1039,13 +1002,11 @@ whole64:
 	JLE          folded65
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y16, K2, Y16
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y17
 	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y17, K2, Y17
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y17
 	VADDPS       Y17, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y16, Y4
@@ -1062,13 +1023,11 @@ whole64:
 	JLE          folded65
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y18, K2, Y18
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y19
 	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y19, K2, Y19
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y19
 	VADDPS       Y19, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y18, Y4
@@ -1085,13 +1044,11 @@ whole64:
 	JLE          folded65
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y20, K2, Y20
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y21
 	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y21, K2, Y21
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y21
 	VADDPS       Y21, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y20, Y4
@@ -1108,13 +1065,11 @@ whole64:
 	JLE          folded65
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y22, K2, Y22
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y23
 	VMOVUPS      32(SI)(BX*1), Y24
-	VCMPPS       $0x06, Y26, Y24, K2
-	VMOVAPS.Z    Y23, K2, Y23
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y23
 	VADDPS       Y23, Y3, Y3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  Y25, Y22, Y4
@@ -1369,31 +1324,31 @@ kept90:
 ready91:
 again89:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y18, Y18, Y18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole92
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole92
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
 
 whole92:
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y8, K2, Y8
+	VFIXUPIMMPS      $0x00, Y18, Y16, Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y4
 	VFMADD231PS.BCST 4(R8), Y8, Y6
@@ -1405,8 +1360,7 @@ whole92:
 	JLE              folded93
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y9, K2, Y9
+	VFIXUPIMMPS      $0x00, Y18, Y16, Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y4
 	VFMADD231PS.BCST 4(R8), Y9, Y6
@@ -1418,8 +1372,7 @@ whole92:
 	JLE              folded93
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y10, K2, Y10
+	VFIXUPIMMPS      $0x00, Y18, Y16, Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y4
 	VFMADD231PS.BCST 4(R8), Y10, Y6
@@ -1431,8 +1384,7 @@ whole92:
 	JLE              folded93
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y11, K2, Y11
+	VFIXUPIMMPS      $0x00, Y18, Y16, Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y4
 	VFMADD231PS.BCST 4(R8), Y11, Y6
@@ -1444,8 +1396,7 @@ whole92:
 	JLE              folded93
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y12, K2, Y12
+	VFIXUPIMMPS      $0x00, Y18, Y16, Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y4
 	VFMADD231PS.BCST 4(R8), Y12, Y6
@@ -1457,8 +1408,7 @@ whole92:
 	JLE              folded93
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y13, K2, Y13
+	VFIXUPIMMPS      $0x00, Y18, Y16, Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y4
 	VFMADD231PS.BCST 4(R8), Y13, Y6
@@ -1470,8 +1420,7 @@ whole92:
 	JLE              folded93
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y14, K2, Y14
+	VFIXUPIMMPS      $0x00, Y18, Y16, Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y4
 	VFMADD231PS.BCST 4(R8), Y14, Y6
@@ -1483,8 +1432,7 @@ whole92:
 	JLE              folded93
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y16
-	VCMPPS           $0x06, Y18, Y16, K2
-	VMOVAPS.Z        Y15, K2, Y15
+	VFIXUPIMMPS      $0x00, Y18, Y16, Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y4
 	VFMADD231PS.BCST 4(R8), Y15, Y6
@@ -1657,31 +1605,31 @@ kept110:
 ready111:
 again109:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y18, Y18, Y18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole112
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole112
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
 
 whole112:
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X18, X16, X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
 	VFMADD231PS.BCST 4(R8), X8, X6
@@ -1693,8 +1641,7 @@ whole112:
 	JLE              folded113
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X18, X16, X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
 	VFMADD231PS.BCST 4(R8), X9, X6
@@ -1706,8 +1653,7 @@ whole112:
 	JLE              folded113
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X10, K2, X10
+	VFIXUPIMMPS      $0x00, X18, X16, X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
 	VFMADD231PS.BCST 4(R8), X10, X6
@@ -1719,8 +1665,7 @@ whole112:
 	JLE              folded113
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X18, X16, X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
 	VFMADD231PS.BCST 4(R8), X11, X6
@@ -1732,8 +1677,7 @@ whole112:
 	JLE              folded113
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X12, K2, X12
+	VFIXUPIMMPS      $0x00, X18, X16, X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
 	VFMADD231PS.BCST 4(R8), X12, X6
@@ -1745,8 +1689,7 @@ whole112:
 	JLE              folded113
 	VMOVUPS          (CX), X13
 	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X13, K2, X13
+	VFIXUPIMMPS      $0x00, X18, X16, X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
 	VFMADD231PS.BCST 4(R8), X13, X6
@@ -1758,8 +1701,7 @@ whole112:
 	JLE              folded113
 	VMOVUPS          (CX), X14
 	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X14, K2, X14
+	VFIXUPIMMPS      $0x00, X18, X16, X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
 	VFMADD231PS.BCST 4(R8), X14, X6
@@ -1771,8 +1713,7 @@ whole112:
 	JLE              folded113
 	VMOVUPS          (CX), X15
 	VMOVUPS          (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X15, K2, X15
+	VFIXUPIMMPS      $0x00, X18, X16, X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
 	VFMADD231PS.BCST 4(R8), X15, X6
@@ -1933,43 +1874,42 @@ kept126:
 ready127:
 again125:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole128
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole128
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole128:
 	VMOVUPS      (CX), X8
 	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X8, K2, X8
+	VFIXUPIMMPS  $0x00, X26, X24, X8
 	VADDPS       X8, X2, X2
 	VMOVUPS      16(CX)(BX*1), X9
 	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X9, K2, X9
+	VFIXUPIMMPS  $0x00, X26, X24, X9
 	VADDPS       X9, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X8, X4
@@ -1986,13 +1926,11 @@ whole128:
 	JLE          folded129
 	VMOVUPS      (CX), X10
 	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X10, K2, X10
+	VFIXUPIMMPS  $0x00, X26, X24, X10
 	VADDPS       X10, X2, X2
 	VMOVUPS      16(CX)(BX*1), X11
 	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X26, X24, X11
 	VADDPS       X11, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X10, X4
@@ -2009,13 +1947,11 @@ whole128:
 	JLE          folded129
 	VMOVUPS      (CX), X12
 	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X12, K2, X12
+	VFIXUPIMMPS  $0x00, X26, X24, X12
 	VADDPS       X12, X2, X2
 	VMOVUPS      16(CX)(BX*1), X13
 	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X13, K2, X13
+	VFIXUPIMMPS  $0x00, X26, X24, X13
 	VADDPS       X13, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X12, X4
@@ -2032,13 +1968,11 @@ whole128:
 	JLE          folded129
 	VMOVUPS      (CX), X14
 	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X14, K2, X14
+	VFIXUPIMMPS  $0x00, X26, X24, X14
 	VADDPS       X14, X2, X2
 	VMOVUPS      16(CX)(BX*1), X15
 	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X15, K2, X15
+	VFIXUPIMMPS  $0x00, X26, X24, X15
 	VADDPS       X15, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X14, X4
@@ -2055,13 +1989,11 @@ whole128:
 	JLE          folded129
 	VMOVUPS      (CX), X16
 	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X16, K2, X16
+	VFIXUPIMMPS  $0x00, X26, X24, X16
 	VADDPS       X16, X2, X2
 	VMOVUPS      16(CX)(BX*1), X17
 	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X17, K2, X17
+	VFIXUPIMMPS  $0x00, X26, X24, X17
 	VADDPS       X17, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X16, X4
@@ -2078,13 +2010,11 @@ whole128:
 	JLE          folded129
 	VMOVUPS      (CX), X18
 	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X18, K2, X18
+	VFIXUPIMMPS  $0x00, X26, X24, X18
 	VADDPS       X18, X2, X2
 	VMOVUPS      16(CX)(BX*1), X19
 	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X19, K2, X19
+	VFIXUPIMMPS  $0x00, X26, X24, X19
 	VADDPS       X19, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X18, X4
@@ -2101,13 +2031,11 @@ whole128:
 	JLE          folded129
 	VMOVUPS      (CX), X20
 	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X20, K2, X20
+	VFIXUPIMMPS  $0x00, X26, X24, X20
 	VADDPS       X20, X2, X2
 	VMOVUPS      16(CX)(BX*1), X21
 	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X21, K2, X21
+	VFIXUPIMMPS  $0x00, X26, X24, X21
 	VADDPS       X21, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X20, X4
@@ -2124,13 +2052,11 @@ whole128:
 	JLE          folded129
 	VMOVUPS      (CX), X22
 	VMOVUPS      (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X22, K2, X22
+	VFIXUPIMMPS  $0x00, X26, X24, X22
 	VADDPS       X22, X2, X2
 	VMOVUPS      16(CX)(BX*1), X23
 	VMOVUPS      16(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X23, K2, X23
+	VFIXUPIMMPS  $0x00, X26, X24, X23
 	VADDPS       X23, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X22, X4
@@ -2329,31 +2255,31 @@ kept146:
 ready147:
 again145:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y18, Y18, Y18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole148
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole148
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
 
 whole148:
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X18, X16, X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
 	VFMADD231PS.BCST 4(R8), X8, X6
@@ -2365,8 +2291,7 @@ whole148:
 	JLE              folded149
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X18, X16, X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
 	VFMADD231PS.BCST 4(R8), X9, X6
@@ -2378,8 +2303,7 @@ whole148:
 	JLE              folded149
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X10, K2, X10
+	VFIXUPIMMPS      $0x00, X18, X16, X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
 	VFMADD231PS.BCST 4(R8), X10, X6
@@ -2391,8 +2315,7 @@ whole148:
 	JLE              folded149
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X18, X16, X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
 	VFMADD231PS.BCST 4(R8), X11, X6
@@ -2404,8 +2327,7 @@ whole148:
 	JLE              folded149
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X12, K2, X12
+	VFIXUPIMMPS      $0x00, X18, X16, X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
 	VFMADD231PS.BCST 4(R8), X12, X6
@@ -2417,8 +2339,7 @@ whole148:
 	JLE              folded149
 	VMOVSD           (CX), X13
 	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X13, K2, X13
+	VFIXUPIMMPS      $0x00, X18, X16, X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
 	VFMADD231PS.BCST 4(R8), X13, X6
@@ -2430,8 +2351,7 @@ whole148:
 	JLE              folded149
 	VMOVSD           (CX), X14
 	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X14, K2, X14
+	VFIXUPIMMPS      $0x00, X18, X16, X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
 	VFMADD231PS.BCST 4(R8), X14, X6
@@ -2443,8 +2363,7 @@ whole148:
 	JLE              folded149
 	VMOVSD           (CX), X15
 	VMOVSD           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X15, K2, X15
+	VFIXUPIMMPS      $0x00, X18, X16, X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
 	VFMADD231PS.BCST 4(R8), X15, X6
@@ -2601,43 +2520,42 @@ kept160:
 ready161:
 again159:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole162
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole162
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole162:
 	VMOVSD       (CX), X8
 	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X8, K2, X8
+	VFIXUPIMMPS  $0x00, X26, X24, X8
 	VADDPS       X8, X2, X2
 	VMOVSD       8(CX)(BX*1), X9
 	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X9, K2, X9
+	VFIXUPIMMPS  $0x00, X26, X24, X9
 	VADDPS       X9, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X8, X4
@@ -2654,13 +2572,11 @@ whole162:
 	JLE          folded163
 	VMOVSD       (CX), X10
 	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X10, K2, X10
+	VFIXUPIMMPS  $0x00, X26, X24, X10
 	VADDPS       X10, X2, X2
 	VMOVSD       8(CX)(BX*1), X11
 	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X26, X24, X11
 	VADDPS       X11, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X10, X4
@@ -2677,13 +2593,11 @@ whole162:
 	JLE          folded163
 	VMOVSD       (CX), X12
 	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X12, K2, X12
+	VFIXUPIMMPS  $0x00, X26, X24, X12
 	VADDPS       X12, X2, X2
 	VMOVSD       8(CX)(BX*1), X13
 	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X13, K2, X13
+	VFIXUPIMMPS  $0x00, X26, X24, X13
 	VADDPS       X13, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X12, X4
@@ -2700,13 +2614,11 @@ whole162:
 	JLE          folded163
 	VMOVSD       (CX), X14
 	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X14, K2, X14
+	VFIXUPIMMPS  $0x00, X26, X24, X14
 	VADDPS       X14, X2, X2
 	VMOVSD       8(CX)(BX*1), X15
 	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X15, K2, X15
+	VFIXUPIMMPS  $0x00, X26, X24, X15
 	VADDPS       X15, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X14, X4
@@ -2723,13 +2635,11 @@ whole162:
 	JLE          folded163
 	VMOVSD       (CX), X16
 	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X16, K2, X16
+	VFIXUPIMMPS  $0x00, X26, X24, X16
 	VADDPS       X16, X2, X2
 	VMOVSD       8(CX)(BX*1), X17
 	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X17, K2, X17
+	VFIXUPIMMPS  $0x00, X26, X24, X17
 	VADDPS       X17, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X16, X4
@@ -2746,13 +2656,11 @@ whole162:
 	JLE          folded163
 	VMOVSD       (CX), X18
 	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X18, K2, X18
+	VFIXUPIMMPS  $0x00, X26, X24, X18
 	VADDPS       X18, X2, X2
 	VMOVSD       8(CX)(BX*1), X19
 	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X19, K2, X19
+	VFIXUPIMMPS  $0x00, X26, X24, X19
 	VADDPS       X19, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X18, X4
@@ -2769,13 +2677,11 @@ whole162:
 	JLE          folded163
 	VMOVSD       (CX), X20
 	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X20, K2, X20
+	VFIXUPIMMPS  $0x00, X26, X24, X20
 	VADDPS       X20, X2, X2
 	VMOVSD       8(CX)(BX*1), X21
 	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X21, K2, X21
+	VFIXUPIMMPS  $0x00, X26, X24, X21
 	VADDPS       X21, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X20, X4
@@ -2792,13 +2698,11 @@ whole162:
 	JLE          folded163
 	VMOVSD       (CX), X22
 	VMOVSD       (SI), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X22, K2, X22
+	VFIXUPIMMPS  $0x00, X26, X24, X22
 	VADDPS       X22, X2, X2
 	VMOVSD       8(CX)(BX*1), X23
 	VMOVSD       8(SI)(BX*1), X24
-	VCMPPS       $0x06, X26, X24, K2
-	VMOVAPS.Z    X23, K2, X23
+	VFIXUPIMMPS  $0x00, X26, X24, X23
 	VADDPS       X23, X3, X3
 	VBROADCASTSS (R8), Y25
 	VFMADD231PS  X25, X22, X4
@@ -2978,31 +2882,31 @@ kept175:
 ready176:
 again174:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y18, Y18, Y18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole177
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole177
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
 
 whole177:
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X18, X16, X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
 	VFMADD231PS.BCST 4(R8), X8, X6
@@ -3014,8 +2918,7 @@ whole177:
 	JLE              folded178
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X18, X16, X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
 	VFMADD231PS.BCST 4(R8), X9, X6
@@ -3027,8 +2930,7 @@ whole177:
 	JLE              folded178
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X10, K2, X10
+	VFIXUPIMMPS      $0x00, X18, X16, X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
 	VFMADD231PS.BCST 4(R8), X10, X6
@@ -3040,8 +2942,7 @@ whole177:
 	JLE              folded178
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X18, X16, X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
 	VFMADD231PS.BCST 4(R8), X11, X6
@@ -3053,8 +2954,7 @@ whole177:
 	JLE              folded178
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X12, K2, X12
+	VFIXUPIMMPS      $0x00, X18, X16, X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
 	VFMADD231PS.BCST 4(R8), X12, X6
@@ -3066,8 +2966,7 @@ whole177:
 	JLE              folded178
 	VMOVSS           (CX), X13
 	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X13, K2, X13
+	VFIXUPIMMPS      $0x00, X18, X16, X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
 	VFMADD231PS.BCST 4(R8), X13, X6
@@ -3079,8 +2978,7 @@ whole177:
 	JLE              folded178
 	VMOVSS           (CX), X14
 	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X14, K2, X14
+	VFIXUPIMMPS      $0x00, X18, X16, X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
 	VFMADD231PS.BCST 4(R8), X14, X6
@@ -3092,8 +2990,7 @@ whole177:
 	JLE              folded178
 	VMOVSS           (CX), X15
 	VMOVSS           (SI), X16
-	VCMPPS           $0x06, X18, X16, K2
-	VMOVAPS.Z        X15, K2, X15
+	VFIXUPIMMPS      $0x00, X18, X16, X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
 	VFMADD231PS.BCST 4(R8), X15, X6
@@ -3325,32 +3222,33 @@ kept193:
 ready194:
 again192:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole195
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole195
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole195:
 	VMOVUPS      (CX), Y8
@@ -3693,32 +3591,33 @@ kept223:
 ready224:
 again222:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole225
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole225
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole225:
 	VMOVUPS      (CX), Y8
@@ -4043,32 +3942,33 @@ kept246:
 ready247:
 again245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole248
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole248
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole248:
 	VMOVUPS      (CX), Y8
@@ -4423,25 +4323,26 @@ kept274:
 ready275:
 again273:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y18, Y18, Y18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole276
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole276
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
 
 whole276:
 	VMOVUPS          (CX), Y8
@@ -4671,25 +4572,26 @@ kept294:
 ready295:
 again293:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y18, Y18, Y18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole296
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole296
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
 
 whole296:
 	VMOVUPS          (CX), X8
@@ -4907,32 +4809,33 @@ kept310:
 ready311:
 again309:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole312
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole312
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole312:
 	VMOVUPS      (CX), X8
@@ -5231,25 +5134,26 @@ kept330:
 ready331:
 again329:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y18, Y18, Y18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole332
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole332
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
 
 whole332:
 	VMOVSD           (CX), X8
@@ -5463,32 +5367,33 @@ kept344:
 ready345:
 again343:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y26, Y26, Y26
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole346
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
-	VPXORD Y21, Y21, Y21
-	VPXORD Y22, Y22, Y22
-	VPXORD Y23, Y23, Y23
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y26
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole346
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
+	VPXORD       Y21, Y21, Y21
+	VPXORD       Y22, Y22, Y22
+	VPXORD       Y23, Y23, Y23
 
 whole346:
 	VMOVSD       (CX), X8
@@ -5768,25 +5673,26 @@ kept359:
 ready360:
 again358:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y18, Y18, Y18
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole361
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y18
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole361
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
 
 whole361:
 	VMOVSS           (CX), X8
@@ -6077,43 +5983,42 @@ kept379:
 ready380:
 again378:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole381
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole381
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole381:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX), Y6
 	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y6, K2, Y6
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y6
 	VADDPS       Y6, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y5, Y3
@@ -6127,13 +6032,11 @@ whole381:
 	JLE          folded382
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y7, K2, Y7
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX), Y8
 	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y8, K2, Y8
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y8
 	VADDPS       Y8, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y7, Y3
@@ -6147,13 +6050,11 @@ whole381:
 	JLE          folded382
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y9, K2, Y9
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX), Y10
 	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y10, K2, Y10
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y10
 	VADDPS       Y10, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y9, Y3
@@ -6167,13 +6068,11 @@ whole381:
 	JLE          folded382
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y11, K2, Y11
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX), Y12
 	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y12, K2, Y12
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y12
 	VADDPS       Y12, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y11, Y3
@@ -6187,13 +6086,11 @@ whole381:
 	JLE          folded382
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y13, K2, Y13
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX), Y14
 	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y14, K2, Y14
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y14
 	VADDPS       Y14, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y13, Y3
@@ -6207,13 +6104,11 @@ whole381:
 	JLE          folded382
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y15, K2, Y15
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX), Y16
 	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y16, K2, Y16
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y16
 	VADDPS       Y16, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y15, Y3
@@ -6227,13 +6122,11 @@ whole381:
 	JLE          folded382
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y17, K2, Y17
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX), Y18
 	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y18, K2, Y18
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y18
 	VADDPS       Y18, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y17, Y3
@@ -6247,13 +6140,11 @@ whole381:
 	JLE          folded382
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y19, K2, Y19
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX), Y20
 	VMOVUPS      32(SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y20, K2, Y20
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y20
 	VADDPS       Y20, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y19, Y3
@@ -6490,43 +6381,42 @@ kept412:
 ready413:
 again411:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole414
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole414
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole414:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X6
 	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
+	VFIXUPIMMPS  $0x00, X23, X21, X6
 	VADDPS       X6, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y5, Y3
@@ -6540,13 +6430,11 @@ whole414:
 	JLE          folded415
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y7, K2, Y7
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X8
 	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X8, K2, X8
+	VFIXUPIMMPS  $0x00, X23, X21, X8
 	VADDPS       X8, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y7, Y3
@@ -6560,13 +6448,11 @@ whole414:
 	JLE          folded415
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y9, K2, Y9
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X10
 	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X10, K2, X10
+	VFIXUPIMMPS  $0x00, X23, X21, X10
 	VADDPS       X10, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y9, Y3
@@ -6580,13 +6466,11 @@ whole414:
 	JLE          folded415
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y11, K2, Y11
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X12
 	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X12, K2, X12
+	VFIXUPIMMPS  $0x00, X23, X21, X12
 	VADDPS       X12, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y11, Y3
@@ -6600,13 +6484,11 @@ whole414:
 	JLE          folded415
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y13, K2, Y13
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X14
 	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X14, K2, X14
+	VFIXUPIMMPS  $0x00, X23, X21, X14
 	VADDPS       X14, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y13, Y3
@@ -6620,13 +6502,11 @@ whole414:
 	JLE          folded415
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y15, K2, Y15
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X16
 	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X16, K2, X16
+	VFIXUPIMMPS  $0x00, X23, X21, X16
 	VADDPS       X16, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y15, Y3
@@ -6640,13 +6520,11 @@ whole414:
 	JLE          folded415
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y17, K2, Y17
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X18
 	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X18, K2, X18
+	VFIXUPIMMPS  $0x00, X23, X21, X18
 	VADDPS       X18, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y17, Y3
@@ -6660,13 +6538,11 @@ whole414:
 	JLE          folded415
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y19, K2, Y19
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X20
 	VMOVUPS      32(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X20, K2, X20
+	VFIXUPIMMPS  $0x00, X23, X21, X20
 	VADDPS       X20, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y19, Y3
@@ -6889,43 +6765,42 @@ kept438:
 ready439:
 again437:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole440
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole440
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole440:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y5, K2, Y5
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y6
 	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y6, K2, Y6
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y6
 	VADDPS       Y6, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y5, Y3
@@ -6939,13 +6814,11 @@ whole440:
 	JLE          folded441
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y7, K2, Y7
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y8
 	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y8, K2, Y8
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y8
 	VADDPS       Y8, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y7, Y3
@@ -6959,13 +6832,11 @@ whole440:
 	JLE          folded441
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y9, K2, Y9
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y10
 	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y10, K2, Y10
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y10
 	VADDPS       Y10, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y9, Y3
@@ -6979,13 +6850,11 @@ whole440:
 	JLE          folded441
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y11, K2, Y11
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y12
 	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y12, K2, Y12
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y12
 	VADDPS       Y12, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y11, Y3
@@ -6999,13 +6868,11 @@ whole440:
 	JLE          folded441
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y13, K2, Y13
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y14
 	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y14, K2, Y14
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y14
 	VADDPS       Y14, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y13, Y3
@@ -7019,13 +6886,11 @@ whole440:
 	JLE          folded441
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y15, K2, Y15
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y16
 	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y16, K2, Y16
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y16
 	VADDPS       Y16, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y15, Y3
@@ -7039,13 +6904,11 @@ whole440:
 	JLE          folded441
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y17, K2, Y17
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y18
 	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y18, K2, Y18
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y18
 	VADDPS       Y18, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y17, Y3
@@ -7059,13 +6922,11 @@ whole440:
 	JLE          folded441
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y19, K2, Y19
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y20
 	VMOVUPS      32(SI)(BX*1), Y21
-	VCMPPS       $0x06, Y23, Y21, K2
-	VMOVAPS.Z    Y20, K2, Y20
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y20
 	VADDPS       Y20, Y2, Y2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  Y22, Y19, Y3
@@ -7316,31 +7177,31 @@ kept469:
 ready470:
 again468:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y15, Y15, Y15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole471
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole471
+	VPXORD       Y6, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
 
 whole471:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y5, K2, Y5
+	VFIXUPIMMPS      $0x00, Y15, Y13, Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y3
 	VMOVUPS          Y5, (CX)
@@ -7351,8 +7212,7 @@ whole471:
 	JLE              folded472
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y6, K2, Y6
+	VFIXUPIMMPS      $0x00, Y15, Y13, Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y3
 	VMOVUPS          Y6, (CX)
@@ -7363,8 +7223,7 @@ whole471:
 	JLE              folded472
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y7, K2, Y7
+	VFIXUPIMMPS      $0x00, Y15, Y13, Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y3
 	VMOVUPS          Y7, (CX)
@@ -7375,8 +7234,7 @@ whole471:
 	JLE              folded472
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y8, K2, Y8
+	VFIXUPIMMPS      $0x00, Y15, Y13, Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y3
 	VMOVUPS          Y8, (CX)
@@ -7387,8 +7245,7 @@ whole471:
 	JLE              folded472
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y9, K2, Y9
+	VFIXUPIMMPS      $0x00, Y15, Y13, Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y3
 	VMOVUPS          Y9, (CX)
@@ -7399,8 +7256,7 @@ whole471:
 	JLE              folded472
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y10, K2, Y10
+	VFIXUPIMMPS      $0x00, Y15, Y13, Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y3
 	VMOVUPS          Y10, (CX)
@@ -7411,8 +7267,7 @@ whole471:
 	JLE              folded472
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y11, K2, Y11
+	VFIXUPIMMPS      $0x00, Y15, Y13, Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y3
 	VMOVUPS          Y11, (CX)
@@ -7423,8 +7278,7 @@ whole471:
 	JLE              folded472
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y13
-	VCMPPS           $0x06, Y15, Y13, K2
-	VMOVAPS.Z        Y12, K2, Y12
+	VFIXUPIMMPS      $0x00, Y15, Y13, Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y3
 	VMOVUPS          Y12, (CX)
@@ -7605,31 +7459,31 @@ kept492:
 ready493:
 again491:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y15, Y15, Y15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole494
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole494
+	VPXORD       Y6, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
 
 whole494:
 	VMOVUPS          (CX), X5
 	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X15, X13, X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	VMOVUPS          X5, (CX)
@@ -7640,8 +7494,7 @@ whole494:
 	JLE              folded495
 	VMOVUPS          (CX), X6
 	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X6, K2, X6
+	VFIXUPIMMPS      $0x00, X15, X13, X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	VMOVUPS          X6, (CX)
@@ -7652,8 +7505,7 @@ whole494:
 	JLE              folded495
 	VMOVUPS          (CX), X7
 	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X7, K2, X7
+	VFIXUPIMMPS      $0x00, X15, X13, X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	VMOVUPS          X7, (CX)
@@ -7664,8 +7516,7 @@ whole494:
 	JLE              folded495
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X15, X13, X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	VMOVUPS          X8, (CX)
@@ -7676,8 +7527,7 @@ whole494:
 	JLE              folded495
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X15, X13, X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	VMOVUPS          X9, (CX)
@@ -7688,8 +7538,7 @@ whole494:
 	JLE              folded495
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X10, K2, X10
+	VFIXUPIMMPS      $0x00, X15, X13, X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	VMOVUPS          X10, (CX)
@@ -7700,8 +7549,7 @@ whole494:
 	JLE              folded495
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X15, X13, X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	VMOVUPS          X11, (CX)
@@ -7712,8 +7560,7 @@ whole494:
 	JLE              folded495
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X12, K2, X12
+	VFIXUPIMMPS      $0x00, X15, X13, X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	VMOVUPS          X12, (CX)
@@ -7884,43 +7731,42 @@ kept511:
 ready512:
 again510:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole513
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole513
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole513:
 	VMOVUPS      (CX), X5
 	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X23, X21, X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(CX)(BX*1), X6
 	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
+	VFIXUPIMMPS  $0x00, X23, X21, X6
 	VADDPS       X6, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X5, X3
@@ -7934,13 +7780,11 @@ whole513:
 	JLE          folded514
 	VMOVUPS      (CX), X7
 	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X7, K2, X7
+	VFIXUPIMMPS  $0x00, X23, X21, X7
 	VADDPS       X7, X1, X1
 	VMOVUPS      16(CX)(BX*1), X8
 	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X8, K2, X8
+	VFIXUPIMMPS  $0x00, X23, X21, X8
 	VADDPS       X8, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X7, X3
@@ -7954,13 +7798,11 @@ whole513:
 	JLE          folded514
 	VMOVUPS      (CX), X9
 	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X9, K2, X9
+	VFIXUPIMMPS  $0x00, X23, X21, X9
 	VADDPS       X9, X1, X1
 	VMOVUPS      16(CX)(BX*1), X10
 	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X10, K2, X10
+	VFIXUPIMMPS  $0x00, X23, X21, X10
 	VADDPS       X10, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X9, X3
@@ -7974,13 +7816,11 @@ whole513:
 	JLE          folded514
 	VMOVUPS      (CX), X11
 	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X23, X21, X11
 	VADDPS       X11, X1, X1
 	VMOVUPS      16(CX)(BX*1), X12
 	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X12, K2, X12
+	VFIXUPIMMPS  $0x00, X23, X21, X12
 	VADDPS       X12, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X11, X3
@@ -7994,13 +7834,11 @@ whole513:
 	JLE          folded514
 	VMOVUPS      (CX), X13
 	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X13, K2, X13
+	VFIXUPIMMPS  $0x00, X23, X21, X13
 	VADDPS       X13, X1, X1
 	VMOVUPS      16(CX)(BX*1), X14
 	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X14, K2, X14
+	VFIXUPIMMPS  $0x00, X23, X21, X14
 	VADDPS       X14, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X13, X3
@@ -8014,13 +7852,11 @@ whole513:
 	JLE          folded514
 	VMOVUPS      (CX), X15
 	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X15, K2, X15
+	VFIXUPIMMPS  $0x00, X23, X21, X15
 	VADDPS       X15, X1, X1
 	VMOVUPS      16(CX)(BX*1), X16
 	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X16, K2, X16
+	VFIXUPIMMPS  $0x00, X23, X21, X16
 	VADDPS       X16, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X15, X3
@@ -8034,13 +7870,11 @@ whole513:
 	JLE          folded514
 	VMOVUPS      (CX), X17
 	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X17, K2, X17
+	VFIXUPIMMPS  $0x00, X23, X21, X17
 	VADDPS       X17, X1, X1
 	VMOVUPS      16(CX)(BX*1), X18
 	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X18, K2, X18
+	VFIXUPIMMPS  $0x00, X23, X21, X18
 	VADDPS       X18, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X17, X3
@@ -8054,13 +7888,11 @@ whole513:
 	JLE          folded514
 	VMOVUPS      (CX), X19
 	VMOVUPS      (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X19, K2, X19
+	VFIXUPIMMPS  $0x00, X23, X21, X19
 	VADDPS       X19, X1, X1
 	VMOVUPS      16(CX)(BX*1), X20
 	VMOVUPS      16(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X20, K2, X20
+	VFIXUPIMMPS  $0x00, X23, X21, X20
 	VADDPS       X20, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X19, X3
@@ -8263,31 +8095,31 @@ kept534:
 ready535:
 again533:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y15, Y15, Y15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole536
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole536
+	VPXORD       Y6, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
 
 whole536:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X15, X13, X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	VMOVSD           X5, (CX)
@@ -8298,8 +8130,7 @@ whole536:
 	JLE              folded537
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X6, K2, X6
+	VFIXUPIMMPS      $0x00, X15, X13, X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	VMOVSD           X6, (CX)
@@ -8310,8 +8141,7 @@ whole536:
 	JLE              folded537
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X7, K2, X7
+	VFIXUPIMMPS      $0x00, X15, X13, X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	VMOVSD           X7, (CX)
@@ -8322,8 +8152,7 @@ whole536:
 	JLE              folded537
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X15, X13, X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	VMOVSD           X8, (CX)
@@ -8334,8 +8163,7 @@ whole536:
 	JLE              folded537
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X15, X13, X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	VMOVSD           X9, (CX)
@@ -8346,8 +8174,7 @@ whole536:
 	JLE              folded537
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X10, K2, X10
+	VFIXUPIMMPS      $0x00, X15, X13, X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	VMOVSD           X10, (CX)
@@ -8358,8 +8185,7 @@ whole536:
 	JLE              folded537
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X15, X13, X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	VMOVSD           X11, (CX)
@@ -8370,8 +8196,7 @@ whole536:
 	JLE              folded537
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X12, K2, X12
+	VFIXUPIMMPS      $0x00, X15, X13, X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	VMOVSD           X12, (CX)
@@ -8540,43 +8365,42 @@ kept551:
 ready552:
 again550:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole553
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole553
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole553:
 	VMOVSD       (CX), X5
 	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X5, K2, X5
+	VFIXUPIMMPS  $0x00, X23, X21, X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(CX)(BX*1), X6
 	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X6, K2, X6
+	VFIXUPIMMPS  $0x00, X23, X21, X6
 	VADDPS       X6, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X5, X3
@@ -8590,13 +8414,11 @@ whole553:
 	JLE          folded554
 	VMOVSD       (CX), X7
 	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X7, K2, X7
+	VFIXUPIMMPS  $0x00, X23, X21, X7
 	VADDPS       X7, X1, X1
 	VMOVSD       8(CX)(BX*1), X8
 	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X8, K2, X8
+	VFIXUPIMMPS  $0x00, X23, X21, X8
 	VADDPS       X8, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X7, X3
@@ -8610,13 +8432,11 @@ whole553:
 	JLE          folded554
 	VMOVSD       (CX), X9
 	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X9, K2, X9
+	VFIXUPIMMPS  $0x00, X23, X21, X9
 	VADDPS       X9, X1, X1
 	VMOVSD       8(CX)(BX*1), X10
 	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X10, K2, X10
+	VFIXUPIMMPS  $0x00, X23, X21, X10
 	VADDPS       X10, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X9, X3
@@ -8630,13 +8450,11 @@ whole553:
 	JLE          folded554
 	VMOVSD       (CX), X11
 	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X11, K2, X11
+	VFIXUPIMMPS  $0x00, X23, X21, X11
 	VADDPS       X11, X1, X1
 	VMOVSD       8(CX)(BX*1), X12
 	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X12, K2, X12
+	VFIXUPIMMPS  $0x00, X23, X21, X12
 	VADDPS       X12, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X11, X3
@@ -8650,13 +8468,11 @@ whole553:
 	JLE          folded554
 	VMOVSD       (CX), X13
 	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X13, K2, X13
+	VFIXUPIMMPS  $0x00, X23, X21, X13
 	VADDPS       X13, X1, X1
 	VMOVSD       8(CX)(BX*1), X14
 	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X14, K2, X14
+	VFIXUPIMMPS  $0x00, X23, X21, X14
 	VADDPS       X14, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X13, X3
@@ -8670,13 +8486,11 @@ whole553:
 	JLE          folded554
 	VMOVSD       (CX), X15
 	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X15, K2, X15
+	VFIXUPIMMPS  $0x00, X23, X21, X15
 	VADDPS       X15, X1, X1
 	VMOVSD       8(CX)(BX*1), X16
 	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X16, K2, X16
+	VFIXUPIMMPS  $0x00, X23, X21, X16
 	VADDPS       X16, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X15, X3
@@ -8690,13 +8504,11 @@ whole553:
 	JLE          folded554
 	VMOVSD       (CX), X17
 	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X17, K2, X17
+	VFIXUPIMMPS  $0x00, X23, X21, X17
 	VADDPS       X17, X1, X1
 	VMOVSD       8(CX)(BX*1), X18
 	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X18, K2, X18
+	VFIXUPIMMPS  $0x00, X23, X21, X18
 	VADDPS       X18, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X17, X3
@@ -8710,13 +8522,11 @@ whole553:
 	JLE          folded554
 	VMOVSD       (CX), X19
 	VMOVSD       (SI), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X19, K2, X19
+	VFIXUPIMMPS  $0x00, X23, X21, X19
 	VADDPS       X19, X1, X1
 	VMOVSD       8(CX)(BX*1), X20
 	VMOVSD       8(SI)(BX*1), X21
-	VCMPPS       $0x06, X23, X21, K2
-	VMOVAPS.Z    X20, K2, X20
+	VFIXUPIMMPS  $0x00, X23, X21, X20
 	VADDPS       X20, X2, X2
 	VBROADCASTSS (R8), Y22
 	VFMADD231PS  X22, X19, X3
@@ -8904,31 +8714,31 @@ kept569:
 ready570:
 again568:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y15, Y15, Y15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole571
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole571
+	VPXORD       Y6, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
 
 whole571:
 	VMOVSS           (CX), X5
 	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X15, X13, X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	VMOVSS           X5, (CX)
@@ -8939,8 +8749,7 @@ whole571:
 	JLE              folded572
 	VMOVSS           (CX), X6
 	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X6, K2, X6
+	VFIXUPIMMPS      $0x00, X15, X13, X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	VMOVSS           X6, (CX)
@@ -8951,8 +8760,7 @@ whole571:
 	JLE              folded572
 	VMOVSS           (CX), X7
 	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X7, K2, X7
+	VFIXUPIMMPS      $0x00, X15, X13, X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	VMOVSS           X7, (CX)
@@ -8963,8 +8771,7 @@ whole571:
 	JLE              folded572
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X15, X13, X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	VMOVSS           X8, (CX)
@@ -8975,8 +8782,7 @@ whole571:
 	JLE              folded572
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X15, X13, X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	VMOVSS           X9, (CX)
@@ -8987,8 +8793,7 @@ whole571:
 	JLE              folded572
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X10, K2, X10
+	VFIXUPIMMPS      $0x00, X15, X13, X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	VMOVSS           X10, (CX)
@@ -8999,8 +8804,7 @@ whole571:
 	JLE              folded572
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X15, X13, X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	VMOVSS           X11, (CX)
@@ -9011,8 +8815,7 @@ whole571:
 	JLE              folded572
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X13
-	VCMPPS           $0x06, X15, X13, K2
-	VMOVAPS.Z        X12, K2, X12
+	VFIXUPIMMPS      $0x00, X15, X13, X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	VMOVSS           X12, (CX)
@@ -9279,32 +9082,33 @@ kept593:
 ready594:
 again592:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole595
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole595
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole595:
 	VMOVUPS      (CX), Y5
@@ -9620,32 +9424,33 @@ kept626:
 ready627:
 again625:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole628
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole628
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole628:
 	VMOVUPS      (CX), Y5
@@ -9947,32 +9752,33 @@ kept652:
 ready653:
 again651:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole654
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole654
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole654:
 	VMOVUPS      (CX), Y5
@@ -10302,25 +10108,26 @@ kept683:
 ready684:
 again682:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y15, Y15, Y15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole685
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole685
+	VPXORD       Y6, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
 
 whole685:
 	VMOVUPS          (CX), Y5
@@ -10551,25 +10358,26 @@ kept706:
 ready707:
 again705:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y15, Y15, Y15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole708
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole708
+	VPXORD       Y6, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
 
 whole708:
 	VMOVUPS          (CX), X5
@@ -10790,32 +10598,33 @@ kept725:
 ready726:
 again724:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole727
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole727
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole727:
 	VMOVUPS      (CX), X5
@@ -11097,25 +10906,26 @@ kept748:
 ready749:
 again747:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y15, Y15, Y15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole750
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole750
+	VPXORD       Y6, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
 
 whole750:
 	VMOVSD           (CX), X5
@@ -11334,32 +11144,33 @@ kept765:
 ready766:
 again764:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y23, Y23, Y23
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole767
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
-	VPXORD Y13, Y13, Y13
-	VPXORD Y14, Y14, Y14
-	VPXORD Y15, Y15, Y15
-	VPXORD Y16, Y16, Y16
-	VPXORD Y17, Y17, Y17
-	VPXORD Y18, Y18, Y18
-	VPXORD Y19, Y19, Y19
-	VPXORD Y20, Y20, Y20
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y23
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole767
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VPXORD       Y19, Y19, Y19
+	VPXORD       Y20, Y20, Y20
 
 whole767:
 	VMOVSD       (CX), X5
@@ -11626,25 +11437,26 @@ kept783:
 ready784:
 again782:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-	MOVQ   dy+40(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddy+48(FP), DX
-	MOVQ   y+56(FP), SI
-	ADDQ   AX, SI
-	MOVQ   ldy+64(FP), DI
-	MOVQ   x+72(FP), R8
-	MOVQ   ldx+80(FP), R9
-	VPXORD Y15, Y15, Y15
-	MOVQ   n+120(FP), R10
-	CMPQ   R10, $0x08
-	JGE    whole785
-	VPXORD Y6, Y6, Y6
-	VPXORD Y7, Y7, Y7
-	VPXORD Y8, Y8, Y8
-	VPXORD Y9, Y9, Y9
-	VPXORD Y10, Y10, Y10
-	VPXORD Y11, Y11, Y11
-	VPXORD Y12, Y12, Y12
+	MOVQ         dy+40(FP), CX
+	ADDQ         AX, CX
+	MOVQ         lddy+48(FP), DX
+	MOVQ         y+56(FP), SI
+	ADDQ         AX, SI
+	MOVQ         ldy+64(FP), DI
+	MOVQ         x+72(FP), R8
+	MOVQ         ldx+80(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Y15
+	MOVQ         n+120(FP), R10
+	CMPQ         R10, $0x08
+	JGE          whole785
+	VPXORD       Y6, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VPXORD       Y12, Y12, Y12
 
 whole785:
 	VMOVSS           (CX), X5

@@ -35,40 +35,38 @@ TEXT ·gradAVX512Zen4F32(SB), NOSPLIT, $0-128
 	VMOVUPS 128(BX)(DX*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(BX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded4
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other5
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(BX), Z14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded4
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
 	VMOVUPS          (BX), Z15
 	VMOVUPS          (DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z15, K2, Z15
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z15
 	VADDPS           Z15, Z12, Z12
 	VMOVUPS          64(BX), Z16
 	VMOVUPS          64(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z16, K2, Z16
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z16
 	VADDPS           Z16, Z13, Z13
 	VMOVUPS          128(BX), Z17
 	VMOVUPS          128(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z17, K2, Z17
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z17
 	VADDPS           Z17, Z14, Z14
 	VFMADD231PS.BCST (DI), Z15, Z0
 	VFMADD231PS.BCST (DI), Z16, Z1
@@ -182,40 +180,38 @@ fewer3:
 	VMOVUPS 128(BX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(BX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded10
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other11
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z9
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      128(BX), Z11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded10
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold12:
 	VMOVUPS          (BX), Z12
 	VMOVUPS          (DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z12, K2, Z12
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z12
 	VADDPS           Z12, Z9, Z9
 	VMOVUPS          64(BX), Z13
 	VMOVUPS          64(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z13, K2, Z13
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z13
 	VADDPS           Z13, Z10, Z10
 	VMOVUPS          128(BX), Z14
 	VMOVUPS          128(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z14, K2, Z14
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z14
 	VADDPS           Z14, Z11, Z11
 	VFMADD231PS.BCST (DI), Z12, Z0
 	VFMADD231PS.BCST (DI), Z13, Z1
@@ -313,40 +309,38 @@ fewer9:
 	VMOVUPS 128(BX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(BX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded16
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other17
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(BX), Z8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded16
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold18:
 	VMOVUPS          (BX), Z9
 	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z9
 	VADDPS           Z9, Z6, Z6
 	VMOVUPS          64(BX), Z10
 	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z10
 	VADDPS           Z10, Z7, Z7
 	VMOVUPS          128(BX), Z11
 	VMOVUPS          128(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z11, K2, Z11
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z11
 	VADDPS           Z11, Z8, Z8
 	VFMADD231PS.BCST (DI), Z9, Z0
 	VFMADD231PS.BCST (DI), Z10, Z1
@@ -428,40 +422,38 @@ fewer15:
 	VMOVUPS 128(BX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(BX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded22
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other23
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(BX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded22
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold24:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z6
 	VADDPS           Z6, Z3, Z3
 	VMOVUPS          64(BX), Z7
 	VMOVUPS          64(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z7
 	VADDPS           Z7, Z4, Z4
 	VMOVUPS          128(BX), Z8
 	VMOVUPS          128(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z8
 	VADDPS           Z8, Z5, Z5
 	VFMADD231PS.BCST (DI), Z6, Z0
 	VFMADD231PS.BCST (DI), Z7, Z1
@@ -520,50 +512,48 @@ unwanted26:
 
 fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(BX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded28
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other29
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	VMOVUPS      128(BX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded28
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold30:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX), Z5
-	VMOVUPS   128(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z5, K2, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   Z5, 128(BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold30
-	JMP       folded28
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z3
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     64(BX), Z4
+	VMOVUPS     64(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z4
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     128(BX), Z5
+	VMOVUPS     128(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z5
+	VADDPS      Z5, Z2, Z2
+	VMOVUPS     Z3, (BX)
+	VMOVUPS     Z4, 64(BX)
+	VMOVUPS     Z5, 128(BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold30
+	JMP         folded28
 
 other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -627,42 +617,40 @@ over2:
 	VMOVUPS 128(SI)(DI*1), X11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(DX), X14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded35
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other36
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(DX), X14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded35
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold37:
 	VMOVUPS          (BX), Z15
 	VMOVUPS          (DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z15, K2, Z15
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z15
 	VADDPS           Z15, Z12, Z12
 	VMOVUPS          64(BX), Z16
 	VMOVUPS          64(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z16, K2, Z16
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z16
 	VADDPS           Z16, Z13, Z13
 	VMOVUPS          128(BX)(AX*1), X17
 	VMOVUPS          128(DX)(AX*1), X18
-	VCMPPS           $0x06, X20, X18, K2
-	VMOVAPS.Z        X17, K2, X17
+	VFIXUPIMMPS      $0x00, X20, X18, X17
 	VADDPS           X17, X14, X14
 	VFMADD231PS.BCST (DI), Z15, Z0
 	VFMADD231PS.BCST (DI), Z16, Z1
@@ -783,42 +771,40 @@ fewer34:
 	VMOVUPS 128(DX)(CX*2), X8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(DX), X11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded41
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other42
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z9
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      128(DX), X11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded41
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold43:
 	VMOVUPS          (BX), Z12
 	VMOVUPS          (DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z12, K2, Z12
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z12
 	VADDPS           Z12, Z9, Z9
 	VMOVUPS          64(BX), Z13
 	VMOVUPS          64(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z13, K2, Z13
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z13
 	VADDPS           Z13, Z10, Z10
 	VMOVUPS          128(BX)(AX*1), X14
 	VMOVUPS          128(DX)(AX*1), X15
-	VCMPPS           $0x06, X17, X15, K2
-	VMOVAPS.Z        X14, K2, X14
+	VFIXUPIMMPS      $0x00, X17, X15, X14
 	VADDPS           X14, X11, X11
 	VFMADD231PS.BCST (DI), Z12, Z0
 	VFMADD231PS.BCST (DI), Z13, Z1
@@ -922,42 +908,40 @@ fewer40:
 	VMOVUPS 128(DX)(CX*1), X5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(DX), X8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded47
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other48
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(DX), X8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded47
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold49:
 	VMOVUPS          (BX), Z9
 	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z9
 	VADDPS           Z9, Z6, Z6
 	VMOVUPS          64(BX), Z10
 	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z10
 	VADDPS           Z10, Z7, Z7
 	VMOVUPS          128(BX)(AX*1), X11
 	VMOVUPS          128(DX)(AX*1), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X14, X12, X11
 	VADDPS           X11, X8, X8
 	VFMADD231PS.BCST (DI), Z9, Z0
 	VFMADD231PS.BCST (DI), Z10, Z1
@@ -1045,42 +1029,40 @@ fewer46:
 	VMOVUPS 128(DX), X2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded53
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other54
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded53
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold55:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z6
 	VADDPS           Z6, Z3, Z3
 	VMOVUPS          64(BX), Z7
 	VMOVUPS          64(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z7
 	VADDPS           Z7, Z4, Z4
 	VMOVUPS          128(BX)(AX*1), X8
 	VMOVUPS          128(DX)(AX*1), X9
-	VCMPPS           $0x06, X11, X9, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X11, X9, X8
 	VADDPS           X8, X5, X5
 	VFMADD231PS.BCST (DI), Z6, Z0
 	VFMADD231PS.BCST (DI), Z7, Z1
@@ -1143,52 +1125,50 @@ unwanted57:
 
 fewer52:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), X2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded59
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other60
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	VMOVUPS      128(DX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded59
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold61:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX)(AX*1), X5
-	VMOVUPS   128(DX)(AX*1), X6
-	VCMPPS    $0x06, X8, X6, K2
-	VMOVAPS.Z X5, K2, X5
-	VADDPS    X5, X2, X2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   X5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold61
-	JMP       folded59
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z3
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     64(BX), Z4
+	VMOVUPS     64(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z4
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     128(BX)(AX*1), X5
+	VMOVUPS     128(DX)(AX*1), X6
+	VFIXUPIMMPS $0x00, X8, X6, X5
+	VADDPS      X5, X2, X2
+	VMOVUPS     Z3, (BX)
+	VMOVUPS     Z4, 64(BX)
+	VMOVUPS     X5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold61
+	JMP         folded59
 
 other60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -1254,42 +1234,40 @@ over33:
 	VMOVUPS 128(SI)(DI*1), Y11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(DX), Y14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded66
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other67
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(DX), Y14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded66
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold68:
 	VMOVUPS          (BX), Z15
 	VMOVUPS          (DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z15, K2, Z15
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z15
 	VADDPS           Z15, Z12, Z12
 	VMOVUPS          64(BX), Z16
 	VMOVUPS          64(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z16, K2, Z16
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z16
 	VADDPS           Z16, Z13, Z13
 	VMOVUPS          128(BX)(AX*1), Y17
 	VMOVUPS          128(DX)(AX*1), Y18
-	VCMPPS           $0x06, Y20, Y18, K2
-	VMOVAPS.Z        Y17, K2, Y17
+	VFIXUPIMMPS      $0x00, Y20, Y18, Y17
 	VADDPS           Y17, Y14, Y14
 	VFMADD231PS.BCST (DI), Z15, Z0
 	VFMADD231PS.BCST (DI), Z16, Z1
@@ -1410,42 +1388,40 @@ fewer65:
 	VMOVUPS 128(DX)(CX*2), Y8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(DX), Y11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded72
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other73
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z9
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      128(DX), Y11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded72
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold74:
 	VMOVUPS          (BX), Z12
 	VMOVUPS          (DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z12, K2, Z12
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z12
 	VADDPS           Z12, Z9, Z9
 	VMOVUPS          64(BX), Z13
 	VMOVUPS          64(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z13, K2, Z13
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z13
 	VADDPS           Z13, Z10, Z10
 	VMOVUPS          128(BX)(AX*1), Y14
 	VMOVUPS          128(DX)(AX*1), Y15
-	VCMPPS           $0x06, Y17, Y15, K2
-	VMOVAPS.Z        Y14, K2, Y14
+	VFIXUPIMMPS      $0x00, Y17, Y15, Y14
 	VADDPS           Y14, Y11, Y11
 	VFMADD231PS.BCST (DI), Z12, Z0
 	VFMADD231PS.BCST (DI), Z13, Z1
@@ -1549,42 +1525,40 @@ fewer71:
 	VMOVUPS 128(DX)(CX*1), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(DX), Y8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded78
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other79
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(DX), Y8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded78
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold80:
 	VMOVUPS          (BX), Z9
 	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z9
 	VADDPS           Z9, Z6, Z6
 	VMOVUPS          64(BX), Z10
 	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z10
 	VADDPS           Z10, Z7, Z7
 	VMOVUPS          128(BX)(AX*1), Y11
 	VMOVUPS          128(DX)(AX*1), Y12
-	VCMPPS           $0x06, Y14, Y12, K2
-	VMOVAPS.Z        Y11, K2, Y11
+	VFIXUPIMMPS      $0x00, Y14, Y12, Y11
 	VADDPS           Y11, Y8, Y8
 	VFMADD231PS.BCST (DI), Z9, Z0
 	VFMADD231PS.BCST (DI), Z10, Z1
@@ -1672,42 +1646,40 @@ fewer77:
 	VMOVUPS 128(DX), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded84
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other85
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded84
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold86:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z6
 	VADDPS           Z6, Z3, Z3
 	VMOVUPS          64(BX), Z7
 	VMOVUPS          64(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z7
 	VADDPS           Z7, Z4, Z4
 	VMOVUPS          128(BX)(AX*1), Y8
 	VMOVUPS          128(DX)(AX*1), Y9
-	VCMPPS           $0x06, Y11, Y9, K2
-	VMOVAPS.Z        Y8, K2, Y8
+	VFIXUPIMMPS      $0x00, Y11, Y9, Y8
 	VADDPS           Y8, Y5, Y5
 	VFMADD231PS.BCST (DI), Z6, Z0
 	VFMADD231PS.BCST (DI), Z7, Z1
@@ -1770,52 +1742,50 @@ unwanted88:
 
 fewer83:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded90
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other91
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	VMOVUPS      128(DX), Y2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded90
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold92:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX)(AX*1), Y5
-	VMOVUPS   128(DX)(AX*1), Y6
-	VCMPPS    $0x06, Y8, Y6, K2
-	VMOVAPS.Z Y5, K2, Y5
-	VADDPS    Y5, Y2, Y2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   Y5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold92
-	JMP       folded90
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z3
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     64(BX), Z4
+	VMOVUPS     64(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z4
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     128(BX)(AX*1), Y5
+	VMOVUPS     128(DX)(AX*1), Y6
+	VFIXUPIMMPS $0x00, Y8, Y6, Y5
+	VADDPS      Y5, Y2, Y2
+	VMOVUPS     Z3, (BX)
+	VMOVUPS     Z4, 64(BX)
+	VMOVUPS     Y5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold92
+	JMP         folded90
 
 other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -1879,42 +1849,40 @@ over64:
 	VMOVUPS 128(SI)(DI*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z12
-	VMOVUPS 64(BX), Z13
-	VMOVUPS 128(DX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded96
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other97
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z12
+	VMOVUPS      64(BX), Z13
+	VMOVUPS      128(DX), Z14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded96
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold98:
 	VMOVUPS          (BX), Z15
 	VMOVUPS          (DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z15, K2, Z15
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z15
 	VADDPS           Z15, Z12, Z12
 	VMOVUPS          64(BX), Z16
 	VMOVUPS          64(DX), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z16, K2, Z16
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z16
 	VADDPS           Z16, Z13, Z13
 	VMOVUPS          128(BX)(AX*1), Z17
 	VMOVUPS          128(DX)(AX*1), Z18
-	VCMPPS           $0x06, Z20, Z18, K2
-	VMOVAPS.Z        Z17, K2, Z17
+	VFIXUPIMMPS      $0x00, Z20, Z18, Z17
 	VADDPS           Z17, Z14, Z14
 	VFMADD231PS.BCST (DI), Z15, Z0
 	VFMADD231PS.BCST (DI), Z16, Z1
@@ -2035,42 +2003,40 @@ fewer95:
 	VMOVUPS 128(DX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z9
-	VMOVUPS 64(BX), Z10
-	VMOVUPS 128(DX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded102
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other103
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z9
+	VMOVUPS      64(BX), Z10
+	VMOVUPS      128(DX), Z11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded102
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold104:
 	VMOVUPS          (BX), Z12
 	VMOVUPS          (DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z12, K2, Z12
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z12
 	VADDPS           Z12, Z9, Z9
 	VMOVUPS          64(BX), Z13
 	VMOVUPS          64(DX), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z13, K2, Z13
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z13
 	VADDPS           Z13, Z10, Z10
 	VMOVUPS          128(BX)(AX*1), Z14
 	VMOVUPS          128(DX)(AX*1), Z15
-	VCMPPS           $0x06, Z17, Z15, K2
-	VMOVAPS.Z        Z14, K2, Z14
+	VFIXUPIMMPS      $0x00, Z17, Z15, Z14
 	VADDPS           Z14, Z11, Z11
 	VFMADD231PS.BCST (DI), Z12, Z0
 	VFMADD231PS.BCST (DI), Z13, Z1
@@ -2174,42 +2140,40 @@ fewer101:
 	VMOVUPS 128(DX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	VMOVUPS 128(DX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded108
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other109
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VMOVUPS      128(DX), Z8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded108
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold110:
 	VMOVUPS          (BX), Z9
 	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z9
 	VADDPS           Z9, Z6, Z6
 	VMOVUPS          64(BX), Z10
 	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z10
 	VADDPS           Z10, Z7, Z7
 	VMOVUPS          128(BX)(AX*1), Z11
 	VMOVUPS          128(DX)(AX*1), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z11, K2, Z11
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z11
 	VADDPS           Z11, Z8, Z8
 	VFMADD231PS.BCST (DI), Z9, Z0
 	VFMADD231PS.BCST (DI), Z10, Z1
@@ -2297,42 +2261,40 @@ fewer107:
 	VMOVUPS 128(DX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z3
-	VMOVUPS 64(BX), Z4
-	VMOVUPS 128(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded114
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other115
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z3
+	VMOVUPS      64(BX), Z4
+	VMOVUPS      128(DX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded114
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold116:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z6
 	VADDPS           Z6, Z3, Z3
 	VMOVUPS          64(BX), Z7
 	VMOVUPS          64(DX), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z7
 	VADDPS           Z7, Z4, Z4
 	VMOVUPS          128(BX)(AX*1), Z8
 	VMOVUPS          128(DX)(AX*1), Z9
-	VCMPPS           $0x06, Z11, Z9, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z11, Z9, Z8
 	VADDPS           Z8, Z5, Z5
 	VFMADD231PS.BCST (DI), Z6, Z0
 	VFMADD231PS.BCST (DI), Z7, Z1
@@ -2395,52 +2357,50 @@ unwanted118:
 
 fewer113:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	VMOVUPS 128(DX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded120
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other121
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	VMOVUPS      128(DX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded120
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold122:
-	VMOVUPS   (BX), Z3
-	VMOVUPS   (DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z0, Z0
-	VMOVUPS   64(BX), Z4
-	VMOVUPS   64(DX), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z4, K2, Z4
-	VADDPS    Z4, Z1, Z1
-	VMOVUPS   128(BX)(AX*1), Z5
-	VMOVUPS   128(DX)(AX*1), Z6
-	VCMPPS    $0x06, Z8, Z6, K2
-	VMOVAPS.Z Z5, K2, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVUPS   Z3, (BX)
-	VMOVUPS   Z4, 64(BX)
-	VMOVUPS   Z5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold122
-	JMP       folded120
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z3
+	VADDPS      Z3, Z0, Z0
+	VMOVUPS     64(BX), Z4
+	VMOVUPS     64(DX), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z4
+	VADDPS      Z4, Z1, Z1
+	VMOVUPS     128(BX)(AX*1), Z5
+	VMOVUPS     128(DX)(AX*1), Z6
+	VFIXUPIMMPS $0x00, Z8, Z6, Z5
+	VADDPS      Z5, Z2, Z2
+	VMOVUPS     Z3, (BX)
+	VMOVUPS     Z4, 64(BX)
+	VMOVUPS     Z5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold122
+	JMP         folded120
 
 other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -2499,34 +2459,33 @@ narrower1:
 	VMOVUPS 64(BX)(DX*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z8
-	VMOVUPS 64(BX), Z9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded128
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other129
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(BX), Z9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded128
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other129
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold130:
 	VMOVUPS          (BX), Z10
 	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z10
 	VADDPS           Z10, Z8, Z8
 	VMOVUPS          64(BX), Z11
 	VMOVUPS          64(DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z11, K2, Z11
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z11
 	VADDPS           Z11, Z9, Z9
 	VFMADD231PS.BCST (DI), Z10, Z0
 	VFMADD231PS.BCST (DI), Z11, Z1
@@ -2616,34 +2575,33 @@ fewer127:
 	VMOVUPS 64(BX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(BX), Z7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded134
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other135
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded134
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold136:
 	VMOVUPS          (BX), Z8
 	VMOVUPS          (DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z12, Z10, Z8
 	VADDPS           Z8, Z6, Z6
 	VMOVUPS          64(BX), Z9
 	VMOVUPS          64(DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z12, Z10, Z9
 	VADDPS           Z9, Z7, Z7
 	VFMADD231PS.BCST (DI), Z8, Z0
 	VFMADD231PS.BCST (DI), Z9, Z1
@@ -2722,34 +2680,33 @@ fewer133:
 	VMOVUPS 64(BX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(BX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded140
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other141
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded140
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other141
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold142:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z10, Z8, Z6
 	VADDPS           Z6, Z4, Z4
 	VMOVUPS          64(BX), Z7
 	VMOVUPS          64(DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z10, Z8, Z7
 	VADDPS           Z7, Z5, Z5
 	VFMADD231PS.BCST (DI), Z6, Z0
 	VFMADD231PS.BCST (DI), Z7, Z1
@@ -2817,34 +2774,33 @@ fewer139:
 	VMOVUPS 64(BX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(BX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded146
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other147
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(BX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded146
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold148:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z4, K2, Z4
+	VFIXUPIMMPS      $0x00, Z8, Z6, Z4
 	VADDPS           Z4, Z2, Z2
 	VMOVUPS          64(BX), Z5
 	VMOVUPS          64(DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z5, K2, Z5
+	VFIXUPIMMPS      $0x00, Z8, Z6, Z5
 	VADDPS           Z5, Z3, Z3
 	VFMADD231PS.BCST (DI), Z4, Z0
 	VFMADD231PS.BCST (DI), Z5, Z1
@@ -2894,43 +2850,42 @@ unwanted150:
 
 fewer145:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(BX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded152
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other153
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(BX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded152
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold154:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX), Z3
-	VMOVUPS   64(DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z1, Z1
-	VMOVUPS   Z2, (BX)
-	VMOVUPS   Z3, 64(BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold154
-	JMP       folded152
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     64(BX), Z3
+	VMOVUPS     64(DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z3
+	VADDPS      Z3, Z1, Z1
+	VMOVUPS     Z2, (BX)
+	VMOVUPS     Z3, 64(BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold154
+	JMP         folded152
 
 other153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -2986,36 +2941,35 @@ over126:
 	VMOVUPS 64(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z8
-	VMOVUPS 64(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded159
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other160
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded159
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other160
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold161:
 	VMOVUPS          (BX), Z10
 	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z10
 	VADDPS           Z10, Z8, Z8
 	VMOVUPS          64(BX)(AX*1), X11
 	VMOVUPS          64(DX)(AX*1), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X14, X12, X11
 	VADDPS           X11, X9, X9
 	VFMADD231PS.BCST (DI), Z10, Z0
 	VFMADD231PS.BCST (DI), X11, X1
@@ -3112,36 +3066,35 @@ fewer158:
 	VMOVUPS 64(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(DX), X7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded165
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other166
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded165
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other166
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold167:
 	VMOVUPS          (BX), Z8
 	VMOVUPS          (DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z12, Z10, Z8
 	VADDPS           Z8, Z6, Z6
 	VMOVUPS          64(BX)(AX*1), X9
 	VMOVUPS          64(DX)(AX*1), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X12, X10, X9
 	VADDPS           X9, X7, X7
 	VFMADD231PS.BCST (DI), Z8, Z0
 	VFMADD231PS.BCST (DI), X9, X1
@@ -3226,36 +3179,35 @@ fewer164:
 	VMOVUPS 64(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded171
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other172
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded171
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold173:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z10, Z8, Z6
 	VADDPS           Z6, Z4, Z4
 	VMOVUPS          64(BX)(AX*1), X7
 	VMOVUPS          64(DX)(AX*1), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X7, K2, X7
+	VFIXUPIMMPS      $0x00, X10, X8, X7
 	VADDPS           X7, X5, X5
 	VFMADD231PS.BCST (DI), Z6, Z0
 	VFMADD231PS.BCST (DI), X7, X1
@@ -3329,36 +3281,35 @@ fewer170:
 	VMOVUPS 64(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(DX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded177
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other178
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded177
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other178
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold179:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z4, K2, Z4
+	VFIXUPIMMPS      $0x00, Z8, Z6, Z4
 	VADDPS           Z4, Z2, Z2
 	VMOVUPS          64(BX)(AX*1), X5
 	VMOVUPS          64(DX)(AX*1), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X3, X3
 	VFMADD231PS.BCST (DI), Z4, Z0
 	VFMADD231PS.BCST (DI), X5, X1
@@ -3412,45 +3363,44 @@ unwanted181:
 
 fewer176:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded183
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other184
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded183
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other184
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold185:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX)(AX*1), X3
-	VMOVUPS   64(DX)(AX*1), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X3, K2, X3
-	VADDPS    X3, X1, X1
-	VMOVUPS   Z2, (BX)
-	VMOVUPS   X3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold185
-	JMP       folded183
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     64(BX)(AX*1), X3
+	VMOVUPS     64(DX)(AX*1), X4
+	VFIXUPIMMPS $0x00, X6, X4, X3
+	VADDPS      X3, X1, X1
+	VMOVUPS     Z2, (BX)
+	VMOVUPS     X3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold185
+	JMP         folded183
 
 other184:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -3508,36 +3458,35 @@ over157:
 	VMOVUPS 64(SI)(DI*1), Y7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z8
-	VMOVUPS 64(DX), Y9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded190
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other191
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(DX), Y9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded190
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other191
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold192:
 	VMOVUPS          (BX), Z10
 	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z10
 	VADDPS           Z10, Z8, Z8
 	VMOVUPS          64(BX)(AX*1), Y11
 	VMOVUPS          64(DX)(AX*1), Y12
-	VCMPPS           $0x06, Y14, Y12, K2
-	VMOVAPS.Z        Y11, K2, Y11
+	VFIXUPIMMPS      $0x00, Y14, Y12, Y11
 	VADDPS           Y11, Y9, Y9
 	VFMADD231PS.BCST (DI), Z10, Z0
 	VFMADD231PS.BCST (DI), Y11, Y1
@@ -3634,36 +3583,35 @@ fewer189:
 	VMOVUPS 64(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded196
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other197
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(DX), Y7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded196
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other197
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold198:
 	VMOVUPS          (BX), Z8
 	VMOVUPS          (DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z12, Z10, Z8
 	VADDPS           Z8, Z6, Z6
 	VMOVUPS          64(BX)(AX*1), Y9
 	VMOVUPS          64(DX)(AX*1), Y10
-	VCMPPS           $0x06, Y12, Y10, K2
-	VMOVAPS.Z        Y9, K2, Y9
+	VFIXUPIMMPS      $0x00, Y12, Y10, Y9
 	VADDPS           Y9, Y7, Y7
 	VFMADD231PS.BCST (DI), Z8, Z0
 	VFMADD231PS.BCST (DI), Y9, Y1
@@ -3748,36 +3696,35 @@ fewer195:
 	VMOVUPS 64(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded202
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other203
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded202
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold204:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z10, Z8, Z6
 	VADDPS           Z6, Z4, Z4
 	VMOVUPS          64(BX)(AX*1), Y7
 	VMOVUPS          64(DX)(AX*1), Y8
-	VCMPPS           $0x06, Y10, Y8, K2
-	VMOVAPS.Z        Y7, K2, Y7
+	VFIXUPIMMPS      $0x00, Y10, Y8, Y7
 	VADDPS           Y7, Y5, Y5
 	VFMADD231PS.BCST (DI), Z6, Z0
 	VFMADD231PS.BCST (DI), Y7, Y1
@@ -3851,36 +3798,35 @@ fewer201:
 	VMOVUPS 64(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded208
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other209
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(DX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded208
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other209
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold210:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z4, K2, Z4
+	VFIXUPIMMPS      $0x00, Z8, Z6, Z4
 	VADDPS           Z4, Z2, Z2
 	VMOVUPS          64(BX)(AX*1), Y5
 	VMOVUPS          64(DX)(AX*1), Y6
-	VCMPPS           $0x06, Y8, Y6, K2
-	VMOVAPS.Z        Y5, K2, Y5
+	VFIXUPIMMPS      $0x00, Y8, Y6, Y5
 	VADDPS           Y5, Y3, Y3
 	VFMADD231PS.BCST (DI), Z4, Z0
 	VFMADD231PS.BCST (DI), Y5, Y1
@@ -3934,45 +3880,44 @@ unwanted212:
 
 fewer207:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded214
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other215
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(DX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded214
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold216:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX)(AX*1), Y3
-	VMOVUPS   64(DX)(AX*1), Y4
-	VCMPPS    $0x06, Y6, Y4, K2
-	VMOVAPS.Z Y3, K2, Y3
-	VADDPS    Y3, Y1, Y1
-	VMOVUPS   Z2, (BX)
-	VMOVUPS   Y3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold216
-	JMP       folded214
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     64(BX)(AX*1), Y3
+	VMOVUPS     64(DX)(AX*1), Y4
+	VFIXUPIMMPS $0x00, Y6, Y4, Y3
+	VADDPS      Y3, Y1, Y1
+	VMOVUPS     Z2, (BX)
+	VMOVUPS     Y3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold216
+	JMP         folded214
 
 other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -4028,36 +3973,35 @@ over188:
 	VMOVUPS 64(SI)(DI*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z8
-	VMOVUPS 64(DX), Z9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded220
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other221
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z8
+	VMOVUPS      64(DX), Z9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded220
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold222:
 	VMOVUPS          (BX), Z10
 	VMOVUPS          (DX), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z10, K2, Z10
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z10
 	VADDPS           Z10, Z8, Z8
 	VMOVUPS          64(BX)(AX*1), Z11
 	VMOVUPS          64(DX)(AX*1), Z12
-	VCMPPS           $0x06, Z14, Z12, K2
-	VMOVAPS.Z        Z11, K2, Z11
+	VFIXUPIMMPS      $0x00, Z14, Z12, Z11
 	VADDPS           Z11, Z9, Z9
 	VFMADD231PS.BCST (DI), Z10, Z0
 	VFMADD231PS.BCST (DI), Z11, Z1
@@ -4154,36 +4098,35 @@ fewer219:
 	VMOVUPS 64(DX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z6
-	VMOVUPS 64(DX), Z7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded226
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other227
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(DX), Z7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded226
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold228:
 	VMOVUPS          (BX), Z8
 	VMOVUPS          (DX), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z8, K2, Z8
+	VFIXUPIMMPS      $0x00, Z12, Z10, Z8
 	VADDPS           Z8, Z6, Z6
 	VMOVUPS          64(BX)(AX*1), Z9
 	VMOVUPS          64(DX)(AX*1), Z10
-	VCMPPS           $0x06, Z12, Z10, K2
-	VMOVAPS.Z        Z9, K2, Z9
+	VFIXUPIMMPS      $0x00, Z12, Z10, Z9
 	VADDPS           Z9, Z7, Z7
 	VFMADD231PS.BCST (DI), Z8, Z0
 	VFMADD231PS.BCST (DI), Z9, Z1
@@ -4268,36 +4211,35 @@ fewer225:
 	VMOVUPS 64(DX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z4
-	VMOVUPS 64(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded232
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other233
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(DX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded232
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other233
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold234:
 	VMOVUPS          (BX), Z6
 	VMOVUPS          (DX), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z6, K2, Z6
+	VFIXUPIMMPS      $0x00, Z10, Z8, Z6
 	VADDPS           Z6, Z4, Z4
 	VMOVUPS          64(BX)(AX*1), Z7
 	VMOVUPS          64(DX)(AX*1), Z8
-	VCMPPS           $0x06, Z10, Z8, K2
-	VMOVAPS.Z        Z7, K2, Z7
+	VFIXUPIMMPS      $0x00, Z10, Z8, Z7
 	VADDPS           Z7, Z5, Z5
 	VFMADD231PS.BCST (DI), Z6, Z0
 	VFMADD231PS.BCST (DI), Z7, Z1
@@ -4371,36 +4313,35 @@ fewer231:
 	VMOVUPS 64(DX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z2
-	VMOVUPS 64(DX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded238
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other239
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z2
+	VMOVUPS      64(DX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded238
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other239
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold240:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z4, K2, Z4
+	VFIXUPIMMPS      $0x00, Z8, Z6, Z4
 	VADDPS           Z4, Z2, Z2
 	VMOVUPS          64(BX)(AX*1), Z5
 	VMOVUPS          64(DX)(AX*1), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z5, K2, Z5
+	VFIXUPIMMPS      $0x00, Z8, Z6, Z5
 	VADDPS           Z5, Z3, Z3
 	VFMADD231PS.BCST (DI), Z4, Z0
 	VFMADD231PS.BCST (DI), Z5, Z1
@@ -4454,45 +4395,44 @@ unwanted242:
 
 fewer237:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded244
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other245
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Z0
+	VMOVUPS      64(DX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded244
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold246:
-	VMOVUPS   (BX), Z2
-	VMOVUPS   (DX), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z2, K2, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS   64(BX)(AX*1), Z3
-	VMOVUPS   64(DX)(AX*1), Z4
-	VCMPPS    $0x06, Z6, Z4, K2
-	VMOVAPS.Z Z3, K2, Z3
-	VADDPS    Z3, Z1, Z1
-	VMOVUPS   Z2, (BX)
-	VMOVUPS   Z3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold246
-	JMP       folded244
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (DX), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     64(BX)(AX*1), Z3
+	VMOVUPS     64(DX)(AX*1), Z4
+	VFIXUPIMMPS $0x00, Z6, Z4, Z3
+	VADDPS      Z3, Z1, Z1
+	VMOVUPS     Z2, (BX)
+	VMOVUPS     Z3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold246
+	JMP         folded244
 
 other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -4541,28 +4481,28 @@ narrower125:
 	VMOVUPS (BX)(DX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded251
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other252
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded251
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold253:
 	VMOVUPS          (BX), Z5
 	VMOVUPS          (DX), Z6
-	VCMPPS           $0x06, Z8, Z6, K2
-	VMOVAPS.Z        Z5, K2, Z5
+	VFIXUPIMMPS      $0x00, Z8, Z6, Z5
 	VADDPS           Z5, Z4, Z4
 	VFMADD231PS.BCST (DI), Z5, Z0
 	VFMADD231PS.BCST 4(DI), Z5, Z1
@@ -4628,28 +4568,28 @@ fewer250:
 	VMOVUPS (BX)(CX*2), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded257
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other258
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded257
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other258
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold259:
 	VMOVUPS          (BX), Z4
 	VMOVUPS          (DX), Z5
-	VCMPPS           $0x06, Z7, Z5, K2
-	VMOVAPS.Z        Z4, K2, Z4
+	VFIXUPIMMPS      $0x00, Z7, Z5, Z4
 	VADDPS           Z4, Z3, Z3
 	VFMADD231PS.BCST (DI), Z4, Z0
 	VFMADD231PS.BCST 4(DI), Z4, Z1
@@ -4709,28 +4649,28 @@ fewer256:
 	VMOVUPS (BX)(CX*1), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded263
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other264
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded263
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other264
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold265:
 	VMOVUPS          (BX), Z3
 	VMOVUPS          (DX), Z4
-	VCMPPS           $0x06, Z6, Z4, K2
-	VMOVAPS.Z        Z3, K2, Z3
+	VFIXUPIMMPS      $0x00, Z6, Z4, Z3
 	VADDPS           Z3, Z2, Z2
 	VFMADD231PS.BCST (DI), Z3, Z0
 	VFMADD231PS.BCST 4(DI), Z3, Z1
@@ -4784,28 +4724,28 @@ fewer262:
 	VMOVUPS (BX), Z0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded269
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other270
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded269
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold271:
 	VMOVUPS          (BX), Z2
 	VMOVUPS          (DX), Z3
-	VCMPPS           $0x06, Z5, Z3, K2
-	VMOVAPS.Z        Z2, K2, Z2
+	VFIXUPIMMPS      $0x00, Z5, Z3, Z2
 	VADDPS           Z2, Z1, Z1
 	VFMADD231PS.BCST (DI), Z2, Z0
 	VMOVUPS          Z2, (BX)
@@ -4846,36 +4786,36 @@ unwanted273:
 
 fewer268:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Z0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded275
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other276
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Z0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded275
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold277:
-	VMOVUPS   (BX), Z1
-	VMOVUPS   (DX), Z2
-	VCMPPS    $0x06, Z4, Z2, K2
-	VMOVAPS.Z Z1, K2, Z1
-	VADDPS    Z1, Z0, Z0
-	VMOVUPS   Z1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold277
-	JMP       folded275
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (DX), Z2
+	VFIXUPIMMPS $0x00, Z4, Z2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold277
+	JMP         folded275
 
 other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -4918,28 +4858,28 @@ over249:
 	VMOVUPS (BX)(DX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded282
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other283
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded282
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold284:
 	VMOVUPS          (BX), Y5
 	VMOVUPS          (DX), Y6
-	VCMPPS           $0x06, Y8, Y6, K2
-	VMOVAPS.Z        Y5, K2, Y5
+	VFIXUPIMMPS      $0x00, Y8, Y6, Y5
 	VADDPS           Y5, Y4, Y4
 	VFMADD231PS.BCST (DI), Y5, Y0
 	VFMADD231PS.BCST 4(DI), Y5, Y1
@@ -5005,28 +4945,28 @@ fewer281:
 	VMOVUPS (BX)(CX*2), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded288
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other289
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded288
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other289
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold290:
 	VMOVUPS          (BX), Y4
 	VMOVUPS          (DX), Y5
-	VCMPPS           $0x06, Y7, Y5, K2
-	VMOVAPS.Z        Y4, K2, Y4
+	VFIXUPIMMPS      $0x00, Y7, Y5, Y4
 	VADDPS           Y4, Y3, Y3
 	VFMADD231PS.BCST (DI), Y4, Y0
 	VFMADD231PS.BCST 4(DI), Y4, Y1
@@ -5086,28 +5026,28 @@ fewer287:
 	VMOVUPS (BX)(CX*1), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded294
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other295
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded294
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other295
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold296:
 	VMOVUPS          (BX), Y3
 	VMOVUPS          (DX), Y4
-	VCMPPS           $0x06, Y6, Y4, K2
-	VMOVAPS.Z        Y3, K2, Y3
+	VFIXUPIMMPS      $0x00, Y6, Y4, Y3
 	VADDPS           Y3, Y2, Y2
 	VFMADD231PS.BCST (DI), Y3, Y0
 	VFMADD231PS.BCST 4(DI), Y3, Y1
@@ -5161,28 +5101,28 @@ fewer293:
 	VMOVUPS (BX), Y0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded300
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other301
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded300
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold302:
 	VMOVUPS          (BX), Y2
 	VMOVUPS          (DX), Y3
-	VCMPPS           $0x06, Y5, Y3, K2
-	VMOVAPS.Z        Y2, K2, Y2
+	VFIXUPIMMPS      $0x00, Y5, Y3, Y2
 	VADDPS           Y2, Y1, Y1
 	VFMADD231PS.BCST (DI), Y2, Y0
 	VMOVUPS          Y2, (BX)
@@ -5223,36 +5163,36 @@ unwanted304:
 
 fewer299:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), Y0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded306
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other307
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), Y0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded306
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other307
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold308:
-	VMOVUPS   (BX), Y1
-	VMOVUPS   (DX), Y2
-	VCMPPS    $0x06, Y4, Y2, K2
-	VMOVAPS.Z Y1, K2, Y1
-	VADDPS    Y1, Y0, Y0
-	VMOVUPS   Y1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold308
-	JMP       folded306
+	VMOVUPS     (BX), Y1
+	VMOVUPS     (DX), Y2
+	VFIXUPIMMPS $0x00, Y4, Y2, Y1
+	VADDPS      Y1, Y0, Y0
+	VMOVUPS     Y1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold308
+	JMP         folded306
 
 other307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -5304,36 +5244,35 @@ over280:
 	VMOVUPS 32(SI)(DI*1), Y7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y8
-	VMOVUPS 32(DX), Y9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded313
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other314
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y8
+	VMOVUPS      32(DX), Y9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded313
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other314
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold315:
 	VMOVUPS          (BX), Y10
 	VMOVUPS          (DX), Y12
-	VCMPPS           $0x06, Y14, Y12, K2
-	VMOVAPS.Z        Y10, K2, Y10
+	VFIXUPIMMPS      $0x00, Y14, Y12, Y10
 	VADDPS           Y10, Y8, Y8
 	VMOVUPS          32(BX)(AX*1), Y11
 	VMOVUPS          32(DX)(AX*1), Y12
-	VCMPPS           $0x06, Y14, Y12, K2
-	VMOVAPS.Z        Y11, K2, Y11
+	VFIXUPIMMPS      $0x00, Y14, Y12, Y11
 	VADDPS           Y11, Y9, Y9
 	VFMADD231PS.BCST (DI), Y10, Y0
 	VFMADD231PS.BCST (DI), Y11, Y1
@@ -5430,36 +5369,35 @@ fewer312:
 	VMOVUPS 32(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y6
-	VMOVUPS 32(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded319
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other320
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(DX), Y7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded319
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold321:
 	VMOVUPS          (BX), Y8
 	VMOVUPS          (DX), Y10
-	VCMPPS           $0x06, Y12, Y10, K2
-	VMOVAPS.Z        Y8, K2, Y8
+	VFIXUPIMMPS      $0x00, Y12, Y10, Y8
 	VADDPS           Y8, Y6, Y6
 	VMOVUPS          32(BX)(AX*1), Y9
 	VMOVUPS          32(DX)(AX*1), Y10
-	VCMPPS           $0x06, Y12, Y10, K2
-	VMOVAPS.Z        Y9, K2, Y9
+	VFIXUPIMMPS      $0x00, Y12, Y10, Y9
 	VADDPS           Y9, Y7, Y7
 	VFMADD231PS.BCST (DI), Y8, Y0
 	VFMADD231PS.BCST (DI), Y9, Y1
@@ -5544,36 +5482,35 @@ fewer318:
 	VMOVUPS 32(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y4
-	VMOVUPS 32(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded325
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other326
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded325
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other326
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold327:
 	VMOVUPS          (BX), Y6
 	VMOVUPS          (DX), Y8
-	VCMPPS           $0x06, Y10, Y8, K2
-	VMOVAPS.Z        Y6, K2, Y6
+	VFIXUPIMMPS      $0x00, Y10, Y8, Y6
 	VADDPS           Y6, Y4, Y4
 	VMOVUPS          32(BX)(AX*1), Y7
 	VMOVUPS          32(DX)(AX*1), Y8
-	VCMPPS           $0x06, Y10, Y8, K2
-	VMOVAPS.Z        Y7, K2, Y7
+	VFIXUPIMMPS      $0x00, Y10, Y8, Y7
 	VADDPS           Y7, Y5, Y5
 	VFMADD231PS.BCST (DI), Y6, Y0
 	VFMADD231PS.BCST (DI), Y7, Y1
@@ -5647,36 +5584,35 @@ fewer324:
 	VMOVUPS 32(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y2
-	VMOVUPS 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded331
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other332
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y2
+	VMOVUPS      32(DX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded331
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other332
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold333:
 	VMOVUPS          (BX), Y4
 	VMOVUPS          (DX), Y6
-	VCMPPS           $0x06, Y8, Y6, K2
-	VMOVAPS.Z        Y4, K2, Y4
+	VFIXUPIMMPS      $0x00, Y8, Y6, Y4
 	VADDPS           Y4, Y2, Y2
 	VMOVUPS          32(BX)(AX*1), Y5
 	VMOVUPS          32(DX)(AX*1), Y6
-	VCMPPS           $0x06, Y8, Y6, K2
-	VMOVAPS.Z        Y5, K2, Y5
+	VFIXUPIMMPS      $0x00, Y8, Y6, Y5
 	VADDPS           Y5, Y3, Y3
 	VFMADD231PS.BCST (DI), Y4, Y0
 	VFMADD231PS.BCST (DI), Y5, Y1
@@ -5730,45 +5666,44 @@ unwanted335:
 
 fewer330:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded337
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other338
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), Y0
+	VMOVUPS      32(DX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded337
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other338
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold339:
-	VMOVUPS   (BX), Y2
-	VMOVUPS   (DX), Y4
-	VCMPPS    $0x06, Y6, Y4, K2
-	VMOVAPS.Z Y2, K2, Y2
-	VADDPS    Y2, Y0, Y0
-	VMOVUPS   32(BX)(AX*1), Y3
-	VMOVUPS   32(DX)(AX*1), Y4
-	VCMPPS    $0x06, Y6, Y4, K2
-	VMOVAPS.Z Y3, K2, Y3
-	VADDPS    Y3, Y1, Y1
-	VMOVUPS   Y2, (BX)
-	VMOVUPS   Y3, 32(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold339
-	JMP       folded337
+	VMOVUPS     (BX), Y2
+	VMOVUPS     (DX), Y4
+	VFIXUPIMMPS $0x00, Y6, Y4, Y2
+	VADDPS      Y2, Y0, Y0
+	VMOVUPS     32(BX)(AX*1), Y3
+	VMOVUPS     32(DX)(AX*1), Y4
+	VFIXUPIMMPS $0x00, Y6, Y4, Y3
+	VADDPS      Y3, Y1, Y1
+	VMOVUPS     Y2, (BX)
+	VMOVUPS     Y3, 32(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold339
+	JMP         folded337
 
 other338:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -5817,28 +5752,28 @@ over311:
 	VMOVUPS (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded344
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other345
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded344
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other345
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold346:
 	VMOVUPS          (BX), X5
 	VMOVUPS          (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
 	VFMADD231PS.BCST 4(DI), X5, X1
@@ -5904,28 +5839,28 @@ fewer343:
 	VMOVUPS (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded350
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other351
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded350
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold352:
 	VMOVUPS          (BX), X4
 	VMOVUPS          (DX), X5
-	VCMPPS           $0x06, X7, X5, K2
-	VMOVAPS.Z        X4, K2, X4
+	VFIXUPIMMPS      $0x00, X7, X5, X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
 	VFMADD231PS.BCST 4(DI), X4, X1
@@ -5985,28 +5920,28 @@ fewer349:
 	VMOVUPS (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded356
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other357
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded356
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other357
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold358:
 	VMOVUPS          (BX), X3
 	VMOVUPS          (DX), X4
-	VCMPPS           $0x06, X6, X4, K2
-	VMOVAPS.Z        X3, K2, X3
+	VFIXUPIMMPS      $0x00, X6, X4, X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
 	VFMADD231PS.BCST 4(DI), X3, X1
@@ -6060,28 +5995,28 @@ fewer355:
 	VMOVUPS (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded362
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other363
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded362
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other363
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold364:
 	VMOVUPS          (BX), X2
 	VMOVUPS          (DX), X3
-	VCMPPS           $0x06, X5, X3, K2
-	VMOVAPS.Z        X2, K2, X2
+	VFIXUPIMMPS      $0x00, X5, X3, X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	VMOVUPS          X2, (BX)
@@ -6122,36 +6057,36 @@ unwanted366:
 
 fewer361:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPS (BX), X0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded368
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other369
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPS      (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded368
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other369
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold370:
-	VMOVUPS   (BX), X1
-	VMOVUPS   (DX), X2
-	VCMPPS    $0x06, X4, X2, K2
-	VMOVAPS.Z X1, K2, X1
-	VADDPS    X1, X0, X0
-	VMOVUPS   X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold370
-	JMP       folded368
+	VMOVUPS     (BX), X1
+	VMOVUPS     (DX), X2
+	VFIXUPIMMPS $0x00, X4, X2, X1
+	VADDPS      X1, X0, X0
+	VMOVUPS     X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold370
+	JMP         folded368
 
 other369:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -6203,36 +6138,35 @@ over342:
 	VMOVUPS 16(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X8
-	VMOVUPS 16(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded375
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other376
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X8
+	VMOVUPS      16(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded375
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other376
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold377:
 	VMOVUPS          (BX), X10
 	VMOVUPS          (DX), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X10, K2, X10
+	VFIXUPIMMPS      $0x00, X14, X12, X10
 	VADDPS           X10, X8, X8
 	VMOVUPS          16(BX)(AX*1), X11
 	VMOVUPS          16(DX)(AX*1), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X14, X12, X11
 	VADDPS           X11, X9, X9
 	VFMADD231PS.BCST (DI), X10, X0
 	VFMADD231PS.BCST (DI), X11, X1
@@ -6329,36 +6263,35 @@ fewer374:
 	VMOVUPS 16(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X6
-	VMOVUPS 16(DX), X7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded381
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other382
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X6
+	VMOVUPS      16(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded381
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other382
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold383:
 	VMOVUPS          (BX), X8
 	VMOVUPS          (DX), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X12, X10, X8
 	VADDPS           X8, X6, X6
 	VMOVUPS          16(BX)(AX*1), X9
 	VMOVUPS          16(DX)(AX*1), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X12, X10, X9
 	VADDPS           X9, X7, X7
 	VFMADD231PS.BCST (DI), X8, X0
 	VFMADD231PS.BCST (DI), X9, X1
@@ -6443,36 +6376,35 @@ fewer380:
 	VMOVUPS 16(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X4
-	VMOVUPS 16(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded387
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other388
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X4
+	VMOVUPS      16(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded387
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold389:
 	VMOVUPS          (BX), X6
 	VMOVUPS          (DX), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X6, K2, X6
+	VFIXUPIMMPS      $0x00, X10, X8, X6
 	VADDPS           X6, X4, X4
 	VMOVUPS          16(BX)(AX*1), X7
 	VMOVUPS          16(DX)(AX*1), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X7, K2, X7
+	VFIXUPIMMPS      $0x00, X10, X8, X7
 	VADDPS           X7, X5, X5
 	VFMADD231PS.BCST (DI), X6, X0
 	VFMADD231PS.BCST (DI), X7, X1
@@ -6546,36 +6478,35 @@ fewer386:
 	VMOVUPS 16(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X2
-	VMOVUPS 16(DX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded393
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other394
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X2
+	VMOVUPS      16(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded393
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other394
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold395:
 	VMOVUPS          (BX), X4
 	VMOVUPS          (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X4, K2, X4
+	VFIXUPIMMPS      $0x00, X8, X6, X4
 	VADDPS           X4, X2, X2
 	VMOVUPS          16(BX)(AX*1), X5
 	VMOVUPS          16(DX)(AX*1), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
 	VFMADD231PS.BCST (DI), X5, X1
@@ -6629,45 +6560,44 @@ unwanted397:
 
 fewer392:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded399
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other400
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPS      (BX), X0
+	VMOVUPS      16(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded399
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold401:
-	VMOVUPS   (BX), X2
-	VMOVUPS   (DX), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X2, K2, X2
-	VADDPS    X2, X0, X0
-	VMOVUPS   16(BX)(AX*1), X3
-	VMOVUPS   16(DX)(AX*1), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X3, K2, X3
-	VADDPS    X3, X1, X1
-	VMOVUPS   X2, (BX)
-	VMOVUPS   X3, 16(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold401
-	JMP       folded399
+	VMOVUPS     (BX), X2
+	VMOVUPS     (DX), X4
+	VFIXUPIMMPS $0x00, X6, X4, X2
+	VADDPS      X2, X0, X0
+	VMOVUPS     16(BX)(AX*1), X3
+	VMOVUPS     16(DX)(AX*1), X4
+	VFIXUPIMMPS $0x00, X6, X4, X3
+	VADDPS      X3, X1, X1
+	VMOVUPS     X2, (BX)
+	VMOVUPS     X3, 16(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold401
+	JMP         folded399
 
 other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -6716,28 +6646,28 @@ over373:
 	VMOVSD (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X4
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z8, Z8, Z8
-	TESTQ  R9, R9
-	JLE    folded406
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other407
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded406
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other407
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold408:
 	VMOVSD           (BX), X5
 	VMOVSD           (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
 	VFMADD231PS.BCST 4(DI), X5, X1
@@ -6803,28 +6733,28 @@ fewer405:
 	VMOVSD (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X3
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z7, Z7, Z7
-	TESTQ  R9, R9
-	JLE    folded412
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other413
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded412
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other413
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold414:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X5
-	VCMPPS           $0x06, X7, X5, K2
-	VMOVAPS.Z        X4, K2, X4
+	VFIXUPIMMPS      $0x00, X7, X5, X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
 	VFMADD231PS.BCST 4(DI), X4, X1
@@ -6884,28 +6814,28 @@ fewer411:
 	VMOVSD (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X2
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z6, Z6, Z6
-	TESTQ  R9, R9
-	JLE    folded418
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other419
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded418
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other419
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold420:
 	VMOVSD           (BX), X3
 	VMOVSD           (DX), X4
-	VCMPPS           $0x06, X6, X4, K2
-	VMOVAPS.Z        X3, K2, X3
+	VFIXUPIMMPS      $0x00, X6, X4, X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
 	VFMADD231PS.BCST 4(DI), X3, X1
@@ -6959,28 +6889,28 @@ fewer417:
 	VMOVSD (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X1
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z5, Z5, Z5
-	TESTQ  R9, R9
-	JLE    folded424
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other425
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded424
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other425
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold426:
 	VMOVSD           (BX), X2
 	VMOVSD           (DX), X3
-	VCMPPS           $0x06, X5, X3, K2
-	VMOVAPS.Z        X2, K2, X2
+	VFIXUPIMMPS      $0x00, X5, X3, X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	VMOVSD           X2, (BX)
@@ -7021,36 +6951,36 @@ unwanted428:
 
 fewer423:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X0
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z4, Z4, Z4
-	TESTQ  R9, R9
-	JLE    folded430
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other431
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded430
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other431
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold432:
-	VMOVSD    (BX), X1
-	VMOVSD    (DX), X2
-	VCMPPS    $0x06, X4, X2, K2
-	VMOVAPS.Z X1, K2, X1
-	VADDPS    X1, X0, X0
-	VMOVSD    X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold432
-	JMP       folded430
+	VMOVSD      (BX), X1
+	VMOVSD      (DX), X2
+	VFIXUPIMMPS $0x00, X4, X2, X1
+	VADDPS      X1, X0, X0
+	VMOVSD      X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold432
+	JMP         folded430
 
 other431:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -7102,36 +7032,35 @@ over404:
 	VMOVSD 8(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X8
-	VMOVSD 8(DX), X9
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z14, Z14, Z14
-	TESTQ  R9, R9
-	JLE    folded437
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other438
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X8
+	VMOVSD       8(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded437
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other438
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold439:
 	VMOVSD           (BX), X10
 	VMOVSD           (DX), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X10, K2, X10
+	VFIXUPIMMPS      $0x00, X14, X12, X10
 	VADDPS           X10, X8, X8
 	VMOVSD           8(BX)(AX*1), X11
 	VMOVSD           8(DX)(AX*1), X12
-	VCMPPS           $0x06, X14, X12, K2
-	VMOVAPS.Z        X11, K2, X11
+	VFIXUPIMMPS      $0x00, X14, X12, X11
 	VADDPS           X11, X9, X9
 	VFMADD231PS.BCST (DI), X10, X0
 	VFMADD231PS.BCST (DI), X11, X1
@@ -7228,36 +7157,35 @@ fewer436:
 	VMOVSD 8(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X6
-	VMOVSD 8(DX), X7
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z12, Z12, Z12
-	TESTQ  R9, R9
-	JLE    folded443
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other444
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X6
+	VMOVSD       8(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded443
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other444
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold445:
 	VMOVSD           (BX), X8
 	VMOVSD           (DX), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X8, K2, X8
+	VFIXUPIMMPS      $0x00, X12, X10, X8
 	VADDPS           X8, X6, X6
 	VMOVSD           8(BX)(AX*1), X9
 	VMOVSD           8(DX)(AX*1), X10
-	VCMPPS           $0x06, X12, X10, K2
-	VMOVAPS.Z        X9, K2, X9
+	VFIXUPIMMPS      $0x00, X12, X10, X9
 	VADDPS           X9, X7, X7
 	VFMADD231PS.BCST (DI), X8, X0
 	VFMADD231PS.BCST (DI), X9, X1
@@ -7342,36 +7270,35 @@ fewer442:
 	VMOVSD 8(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X4
-	VMOVSD 8(DX), X5
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z10, Z10, Z10
-	TESTQ  R9, R9
-	JLE    folded449
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other450
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X4
+	VMOVSD       8(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded449
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other450
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold451:
 	VMOVSD           (BX), X6
 	VMOVSD           (DX), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X6, K2, X6
+	VFIXUPIMMPS      $0x00, X10, X8, X6
 	VADDPS           X6, X4, X4
 	VMOVSD           8(BX)(AX*1), X7
 	VMOVSD           8(DX)(AX*1), X8
-	VCMPPS           $0x06, X10, X8, K2
-	VMOVAPS.Z        X7, K2, X7
+	VFIXUPIMMPS      $0x00, X10, X8, X7
 	VADDPS           X7, X5, X5
 	VFMADD231PS.BCST (DI), X6, X0
 	VFMADD231PS.BCST (DI), X7, X1
@@ -7445,36 +7372,35 @@ fewer448:
 	VMOVSD 8(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X2
-	VMOVSD 8(DX), X3
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z8, Z8, Z8
-	TESTQ  R9, R9
-	JLE    folded455
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other456
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X2
+	VMOVSD       8(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded455
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other456
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold457:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X4, K2, X4
+	VFIXUPIMMPS      $0x00, X8, X6, X4
 	VADDPS           X4, X2, X2
 	VMOVSD           8(BX)(AX*1), X5
 	VMOVSD           8(DX)(AX*1), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
 	VFMADD231PS.BCST (DI), X5, X1
@@ -7528,45 +7454,44 @@ unwanted459:
 
 fewer454:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ   dbinit+40(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z6, Z6, Z6
-	TESTQ  R9, R9
-	JLE    folded461
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other462
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVSD       (BX), X0
+	VMOVSD       8(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded461
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other462
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold463:
-	VMOVSD    (BX), X2
-	VMOVSD    (DX), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X2, K2, X2
-	VADDPS    X2, X0, X0
-	VMOVSD    8(BX)(AX*1), X3
-	VMOVSD    8(DX)(AX*1), X4
-	VCMPPS    $0x06, X6, X4, K2
-	VMOVAPS.Z X3, K2, X3
-	VADDPS    X3, X1, X1
-	VMOVSD    X2, (BX)
-	VMOVSD    X3, 8(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold463
-	JMP       folded461
+	VMOVSD      (BX), X2
+	VMOVSD      (DX), X4
+	VFIXUPIMMPS $0x00, X6, X4, X2
+	VADDPS      X2, X0, X0
+	VMOVSD      8(BX)(AX*1), X3
+	VMOVSD      8(DX)(AX*1), X4
+	VFIXUPIMMPS $0x00, X6, X4, X3
+	VADDPS      X3, X1, X1
+	VMOVSD      X2, (BX)
+	VMOVSD      X3, 8(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold463
+	JMP         folded461
 
 other462:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -7613,28 +7538,28 @@ over435:
 	VMOVSS (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X4
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z8, Z8, Z8
-	TESTQ  R9, R9
-	JLE    folded467
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other468
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded467
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other468
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold469:
 	VMOVSS           (BX), X5
 	VMOVSS           (DX), X6
-	VCMPPS           $0x06, X8, X6, K2
-	VMOVAPS.Z        X5, K2, X5
+	VFIXUPIMMPS      $0x00, X8, X6, X5
 	VADDPS           X5, X4, X4
 	VFMADD231PS.BCST (DI), X5, X0
 	VFMADD231PS.BCST 4(DI), X5, X1
@@ -7700,28 +7625,28 @@ fewer466:
 	VMOVSS (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X3
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z7, Z7, Z7
-	TESTQ  R9, R9
-	JLE    folded473
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other474
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded473
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other474
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold475:
 	VMOVSS           (BX), X4
 	VMOVSS           (DX), X5
-	VCMPPS           $0x06, X7, X5, K2
-	VMOVAPS.Z        X4, K2, X4
+	VFIXUPIMMPS      $0x00, X7, X5, X4
 	VADDPS           X4, X3, X3
 	VFMADD231PS.BCST (DI), X4, X0
 	VFMADD231PS.BCST 4(DI), X4, X1
@@ -7781,28 +7706,28 @@ fewer472:
 	VMOVSS (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X2
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z6, Z6, Z6
-	TESTQ  R9, R9
-	JLE    folded479
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other480
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded479
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other480
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold481:
 	VMOVSS           (BX), X3
 	VMOVSS           (DX), X4
-	VCMPPS           $0x06, X6, X4, K2
-	VMOVAPS.Z        X3, K2, X3
+	VFIXUPIMMPS      $0x00, X6, X4, X3
 	VADDPS           X3, X2, X2
 	VFMADD231PS.BCST (DI), X3, X0
 	VFMADD231PS.BCST 4(DI), X3, X1
@@ -7856,28 +7781,28 @@ fewer478:
 	VMOVSS (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X1
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z5, Z5, Z5
-	TESTQ  R9, R9
-	JLE    folded485
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other486
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded485
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other486
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold487:
 	VMOVSS           (BX), X2
 	VMOVSS           (DX), X3
-	VCMPPS           $0x06, X5, X3, K2
-	VMOVAPS.Z        X2, K2, X2
+	VFIXUPIMMPS      $0x00, X5, X3, X2
 	VADDPS           X2, X1, X1
 	VFMADD231PS.BCST (DI), X2, X0
 	VMOVSS           X2, (BX)
@@ -7918,36 +7843,36 @@ unwanted489:
 
 fewer484:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSS (BX), X0
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z4, Z4, Z4
-	TESTQ  R9, R9
-	JLE    folded491
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other492
+	MOVQ         dbinit+40(FP), BX
+	VMOVSS       (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded491
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other492
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold493:
-	VMOVSS    (BX), X1
-	VMOVSS    (DX), X2
-	VCMPPS    $0x06, X4, X2, K2
-	VMOVAPS.Z X1, K2, X1
-	VADDPS    X1, X0, X0
-	VMOVSS    X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold493
-	JMP       folded491
+	VMOVSS      (BX), X1
+	VMOVSS      (DX), X2
+	VFIXUPIMMPS $0x00, X4, X2, X1
+	VADDPS      X1, X0, X0
+	VMOVSS      X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold493
+	JMP         folded491
 
 other492:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -8004,40 +7929,38 @@ TEXT ·gradAVX512Zen4F64(SB), NOSPLIT, $0-128
 	VMOVUPD 128(BX)(DX*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z12
-	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(BX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded4
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other5
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z12
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      128(BX), Z14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded4
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other5
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold6:
 	VMOVUPD          (BX), Z15
 	VMOVUPD          (DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z15, K2, Z15
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z15
 	VADDPD           Z15, Z12, Z12
 	VMOVUPD          64(BX), Z16
 	VMOVUPD          64(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z16, K2, Z16
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z16
 	VADDPD           Z16, Z13, Z13
 	VMOVUPD          128(BX), Z17
 	VMOVUPD          128(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z17, K2, Z17
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z17
 	VADDPD           Z17, Z14, Z14
 	VFMADD231PD.BCST (DI), Z15, Z0
 	VFMADD231PD.BCST (DI), Z16, Z1
@@ -8151,40 +8074,38 @@ fewer3:
 	VMOVUPD 128(BX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z9
-	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(BX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded10
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other11
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z9
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      128(BX), Z11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded10
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other11
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold12:
 	VMOVUPD          (BX), Z12
 	VMOVUPD          (DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z12, K2, Z12
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z12
 	VADDPD           Z12, Z9, Z9
 	VMOVUPD          64(BX), Z13
 	VMOVUPD          64(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z13, K2, Z13
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z13
 	VADDPD           Z13, Z10, Z10
 	VMOVUPD          128(BX), Z14
 	VMOVUPD          128(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z14, K2, Z14
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z14
 	VADDPD           Z14, Z11, Z11
 	VFMADD231PD.BCST (DI), Z12, Z0
 	VFMADD231PD.BCST (DI), Z13, Z1
@@ -8282,40 +8203,38 @@ fewer9:
 	VMOVUPD 128(BX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(BX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded16
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other17
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      128(BX), Z8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded16
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other17
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold18:
 	VMOVUPD          (BX), Z9
 	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z9, K2, Z9
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z9
 	VADDPD           Z9, Z6, Z6
 	VMOVUPD          64(BX), Z10
 	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z10
 	VADDPD           Z10, Z7, Z7
 	VMOVUPD          128(BX), Z11
 	VMOVUPD          128(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z11, K2, Z11
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z11
 	VADDPD           Z11, Z8, Z8
 	VFMADD231PD.BCST (DI), Z9, Z0
 	VFMADD231PD.BCST (DI), Z10, Z1
@@ -8397,40 +8316,38 @@ fewer15:
 	VMOVUPD 128(BX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(BX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded22
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other23
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(BX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded22
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other23
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold24:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z6
 	VADDPD           Z6, Z3, Z3
 	VMOVUPD          64(BX), Z7
 	VMOVUPD          64(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z7, K2, Z7
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z7
 	VADDPD           Z7, Z4, Z4
 	VMOVUPD          128(BX), Z8
 	VMOVUPD          128(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z8, K2, Z8
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z8
 	VADDPD           Z8, Z5, Z5
 	VFMADD231PD.BCST (DI), Z6, Z0
 	VFMADD231PD.BCST (DI), Z7, Z1
@@ -8489,50 +8406,48 @@ unwanted26:
 
 fewer21:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(BX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded28
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other29
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	VMOVUPD      128(BX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded28
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other29
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold30:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX), Z5
-	VMOVUPD   128(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z5, K2, Z5
-	VADDPD    Z5, Z2, Z2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   Z5, 128(BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold30
-	JMP       folded28
+	VMOVUPD     (BX), Z3
+	VMOVUPD     (DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z3
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     64(BX), Z4
+	VMOVUPD     64(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z4
+	VADDPD      Z4, Z1, Z1
+	VMOVUPD     128(BX), Z5
+	VMOVUPD     128(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z5
+	VADDPD      Z5, Z2, Z2
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     Z4, 64(BX)
+	VMOVUPD     Z5, 128(BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold30
+	JMP         folded28
 
 other29:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -8596,42 +8511,40 @@ over2:
 	VMOVUPD 128(SI)(DI*1), X11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z12
-	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(DX), X14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded35
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other36
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z12
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      128(DX), X14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded35
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other36
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold37:
 	VMOVUPD          (BX), Z15
 	VMOVUPD          (DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z15, K2, Z15
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z15
 	VADDPD           Z15, Z12, Z12
 	VMOVUPD          64(BX), Z16
 	VMOVUPD          64(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z16, K2, Z16
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z16
 	VADDPD           Z16, Z13, Z13
 	VMOVUPD          128(BX)(AX*1), X17
 	VMOVUPD          128(DX)(AX*1), X18
-	VCMPPD           $0x06, X20, X18, K2
-	VMOVAPD.Z        X17, K2, X17
+	VFIXUPIMMPD      $0x00, X20, X18, X17
 	VADDPD           X17, X14, X14
 	VFMADD231PD.BCST (DI), Z15, Z0
 	VFMADD231PD.BCST (DI), Z16, Z1
@@ -8752,42 +8665,40 @@ fewer34:
 	VMOVUPD 128(DX)(CX*2), X8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z9
-	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(DX), X11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded41
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other42
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z9
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      128(DX), X11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded41
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other42
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold43:
 	VMOVUPD          (BX), Z12
 	VMOVUPD          (DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z12, K2, Z12
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z12
 	VADDPD           Z12, Z9, Z9
 	VMOVUPD          64(BX), Z13
 	VMOVUPD          64(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z13, K2, Z13
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z13
 	VADDPD           Z13, Z10, Z10
 	VMOVUPD          128(BX)(AX*1), X14
 	VMOVUPD          128(DX)(AX*1), X15
-	VCMPPD           $0x06, X17, X15, K2
-	VMOVAPD.Z        X14, K2, X14
+	VFIXUPIMMPD      $0x00, X17, X15, X14
 	VADDPD           X14, X11, X11
 	VFMADD231PD.BCST (DI), Z12, Z0
 	VFMADD231PD.BCST (DI), Z13, Z1
@@ -8891,42 +8802,40 @@ fewer40:
 	VMOVUPD 128(DX)(CX*1), X5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(DX), X8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded47
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other48
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      128(DX), X8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded47
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other48
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold49:
 	VMOVUPD          (BX), Z9
 	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z9, K2, Z9
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z9
 	VADDPD           Z9, Z6, Z6
 	VMOVUPD          64(BX), Z10
 	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z10
 	VADDPD           Z10, Z7, Z7
 	VMOVUPD          128(BX)(AX*1), X11
 	VMOVUPD          128(DX)(AX*1), X12
-	VCMPPD           $0x06, X14, X12, K2
-	VMOVAPD.Z        X11, K2, X11
+	VFIXUPIMMPD      $0x00, X14, X12, X11
 	VADDPD           X11, X8, X8
 	VFMADD231PD.BCST (DI), Z9, Z0
 	VFMADD231PD.BCST (DI), Z10, Z1
@@ -9014,42 +8923,40 @@ fewer46:
 	VMOVUPD 128(DX), X2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded53
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other54
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded53
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other54
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold55:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z6
 	VADDPD           Z6, Z3, Z3
 	VMOVUPD          64(BX), Z7
 	VMOVUPD          64(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z7, K2, Z7
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z7
 	VADDPD           Z7, Z4, Z4
 	VMOVUPD          128(BX)(AX*1), X8
 	VMOVUPD          128(DX)(AX*1), X9
-	VCMPPD           $0x06, X11, X9, K2
-	VMOVAPD.Z        X8, K2, X8
+	VFIXUPIMMPD      $0x00, X11, X9, X8
 	VADDPD           X8, X5, X5
 	VFMADD231PD.BCST (DI), Z6, Z0
 	VFMADD231PD.BCST (DI), Z7, Z1
@@ -9112,52 +9019,50 @@ unwanted57:
 
 fewer52:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), X2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded59
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other60
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	VMOVUPD      128(DX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded59
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other60
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold61:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX)(AX*1), X5
-	VMOVUPD   128(DX)(AX*1), X6
-	VCMPPD    $0x06, X8, X6, K2
-	VMOVAPD.Z X5, K2, X5
-	VADDPD    X5, X2, X2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   X5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold61
-	JMP       folded59
+	VMOVUPD     (BX), Z3
+	VMOVUPD     (DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z3
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     64(BX), Z4
+	VMOVUPD     64(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z4
+	VADDPD      Z4, Z1, Z1
+	VMOVUPD     128(BX)(AX*1), X5
+	VMOVUPD     128(DX)(AX*1), X6
+	VFIXUPIMMPD $0x00, X8, X6, X5
+	VADDPD      X5, X2, X2
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     Z4, 64(BX)
+	VMOVUPD     X5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold61
+	JMP         folded59
 
 other60:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -9223,42 +9128,40 @@ over33:
 	VMOVUPD 128(SI)(DI*1), Y11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z12
-	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(DX), Y14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded66
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other67
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z12
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      128(DX), Y14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded66
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other67
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold68:
 	VMOVUPD          (BX), Z15
 	VMOVUPD          (DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z15, K2, Z15
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z15
 	VADDPD           Z15, Z12, Z12
 	VMOVUPD          64(BX), Z16
 	VMOVUPD          64(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z16, K2, Z16
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z16
 	VADDPD           Z16, Z13, Z13
 	VMOVUPD          128(BX)(AX*1), Y17
 	VMOVUPD          128(DX)(AX*1), Y18
-	VCMPPD           $0x06, Y20, Y18, K2
-	VMOVAPD.Z        Y17, K2, Y17
+	VFIXUPIMMPD      $0x00, Y20, Y18, Y17
 	VADDPD           Y17, Y14, Y14
 	VFMADD231PD.BCST (DI), Z15, Z0
 	VFMADD231PD.BCST (DI), Z16, Z1
@@ -9379,42 +9282,40 @@ fewer65:
 	VMOVUPD 128(DX)(CX*2), Y8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z9
-	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(DX), Y11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded72
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other73
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z9
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      128(DX), Y11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded72
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other73
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold74:
 	VMOVUPD          (BX), Z12
 	VMOVUPD          (DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z12, K2, Z12
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z12
 	VADDPD           Z12, Z9, Z9
 	VMOVUPD          64(BX), Z13
 	VMOVUPD          64(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z13, K2, Z13
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z13
 	VADDPD           Z13, Z10, Z10
 	VMOVUPD          128(BX)(AX*1), Y14
 	VMOVUPD          128(DX)(AX*1), Y15
-	VCMPPD           $0x06, Y17, Y15, K2
-	VMOVAPD.Z        Y14, K2, Y14
+	VFIXUPIMMPD      $0x00, Y17, Y15, Y14
 	VADDPD           Y14, Y11, Y11
 	VFMADD231PD.BCST (DI), Z12, Z0
 	VFMADD231PD.BCST (DI), Z13, Z1
@@ -9518,42 +9419,40 @@ fewer71:
 	VMOVUPD 128(DX)(CX*1), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(DX), Y8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded78
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other79
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      128(DX), Y8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded78
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other79
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold80:
 	VMOVUPD          (BX), Z9
 	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z9, K2, Z9
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z9
 	VADDPD           Z9, Z6, Z6
 	VMOVUPD          64(BX), Z10
 	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z10
 	VADDPD           Z10, Z7, Z7
 	VMOVUPD          128(BX)(AX*1), Y11
 	VMOVUPD          128(DX)(AX*1), Y12
-	VCMPPD           $0x06, Y14, Y12, K2
-	VMOVAPD.Z        Y11, K2, Y11
+	VFIXUPIMMPD      $0x00, Y14, Y12, Y11
 	VADDPD           Y11, Y8, Y8
 	VFMADD231PD.BCST (DI), Z9, Z0
 	VFMADD231PD.BCST (DI), Z10, Z1
@@ -9641,42 +9540,40 @@ fewer77:
 	VMOVUPD 128(DX), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded84
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other85
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded84
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other85
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold86:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z6
 	VADDPD           Z6, Z3, Z3
 	VMOVUPD          64(BX), Z7
 	VMOVUPD          64(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z7, K2, Z7
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z7
 	VADDPD           Z7, Z4, Z4
 	VMOVUPD          128(BX)(AX*1), Y8
 	VMOVUPD          128(DX)(AX*1), Y9
-	VCMPPD           $0x06, Y11, Y9, K2
-	VMOVAPD.Z        Y8, K2, Y8
+	VFIXUPIMMPD      $0x00, Y11, Y9, Y8
 	VADDPD           Y8, Y5, Y5
 	VFMADD231PD.BCST (DI), Z6, Z0
 	VFMADD231PD.BCST (DI), Z7, Z1
@@ -9739,52 +9636,50 @@ unwanted88:
 
 fewer83:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded90
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other91
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	VMOVUPD      128(DX), Y2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded90
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other91
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold92:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX)(AX*1), Y5
-	VMOVUPD   128(DX)(AX*1), Y6
-	VCMPPD    $0x06, Y8, Y6, K2
-	VMOVAPD.Z Y5, K2, Y5
-	VADDPD    Y5, Y2, Y2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   Y5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold92
-	JMP       folded90
+	VMOVUPD     (BX), Z3
+	VMOVUPD     (DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z3
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     64(BX), Z4
+	VMOVUPD     64(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z4
+	VADDPD      Z4, Z1, Z1
+	VMOVUPD     128(BX)(AX*1), Y5
+	VMOVUPD     128(DX)(AX*1), Y6
+	VFIXUPIMMPD $0x00, Y8, Y6, Y5
+	VADDPD      Y5, Y2, Y2
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     Z4, 64(BX)
+	VMOVUPD     Y5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold92
+	JMP         folded90
 
 other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -9848,42 +9743,40 @@ over64:
 	VMOVUPD 128(SI)(DI*1), Z11
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z12
-	VMOVUPD 64(BX), Z13
-	VMOVUPD 128(DX), Z14
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z20, Z20, Z20
-	TESTQ   R9, R9
-	JLE     folded96
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other97
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z12
+	VMOVUPD      64(BX), Z13
+	VMOVUPD      128(DX), Z14
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z20
+	TESTQ        R9, R9
+	JLE          folded96
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other97
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold98:
 	VMOVUPD          (BX), Z15
 	VMOVUPD          (DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z15, K2, Z15
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z15
 	VADDPD           Z15, Z12, Z12
 	VMOVUPD          64(BX), Z16
 	VMOVUPD          64(DX), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z16, K2, Z16
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z16
 	VADDPD           Z16, Z13, Z13
 	VMOVUPD          128(BX)(AX*1), Z17
 	VMOVUPD          128(DX)(AX*1), Z18
-	VCMPPD           $0x06, Z20, Z18, K2
-	VMOVAPD.Z        Z17, K2, Z17
+	VFIXUPIMMPD      $0x00, Z20, Z18, Z17
 	VADDPD           Z17, Z14, Z14
 	VFMADD231PD.BCST (DI), Z15, Z0
 	VFMADD231PD.BCST (DI), Z16, Z1
@@ -10004,42 +9897,40 @@ fewer95:
 	VMOVUPD 128(DX)(CX*2), Z8
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z9
-	VMOVUPD 64(BX), Z10
-	VMOVUPD 128(DX), Z11
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z17, Z17, Z17
-	TESTQ   R9, R9
-	JLE     folded102
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other103
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z9
+	VMOVUPD      64(BX), Z10
+	VMOVUPD      128(DX), Z11
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z17
+	TESTQ        R9, R9
+	JLE          folded102
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other103
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold104:
 	VMOVUPD          (BX), Z12
 	VMOVUPD          (DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z12, K2, Z12
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z12
 	VADDPD           Z12, Z9, Z9
 	VMOVUPD          64(BX), Z13
 	VMOVUPD          64(DX), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z13, K2, Z13
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z13
 	VADDPD           Z13, Z10, Z10
 	VMOVUPD          128(BX)(AX*1), Z14
 	VMOVUPD          128(DX)(AX*1), Z15
-	VCMPPD           $0x06, Z17, Z15, K2
-	VMOVAPD.Z        Z14, K2, Z14
+	VFIXUPIMMPD      $0x00, Z17, Z15, Z14
 	VADDPD           Z14, Z11, Z11
 	VFMADD231PD.BCST (DI), Z12, Z0
 	VFMADD231PD.BCST (DI), Z13, Z1
@@ -10143,42 +10034,40 @@ fewer101:
 	VMOVUPD 128(DX)(CX*1), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	VMOVUPD 128(DX), Z8
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded108
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other109
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	VMOVUPD      128(DX), Z8
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded108
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other109
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold110:
 	VMOVUPD          (BX), Z9
 	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z9, K2, Z9
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z9
 	VADDPD           Z9, Z6, Z6
 	VMOVUPD          64(BX), Z10
 	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z10
 	VADDPD           Z10, Z7, Z7
 	VMOVUPD          128(BX)(AX*1), Z11
 	VMOVUPD          128(DX)(AX*1), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z11, K2, Z11
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z11
 	VADDPD           Z11, Z8, Z8
 	VFMADD231PD.BCST (DI), Z9, Z0
 	VFMADD231PD.BCST (DI), Z10, Z1
@@ -10266,42 +10155,40 @@ fewer107:
 	VMOVUPD 128(DX), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z3
-	VMOVUPD 64(BX), Z4
-	VMOVUPD 128(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z11, Z11, Z11
-	TESTQ   R9, R9
-	JLE     folded114
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other115
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z3
+	VMOVUPD      64(BX), Z4
+	VMOVUPD      128(DX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z11
+	TESTQ        R9, R9
+	JLE          folded114
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other115
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold116:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z6
 	VADDPD           Z6, Z3, Z3
 	VMOVUPD          64(BX), Z7
 	VMOVUPD          64(DX), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z7, K2, Z7
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z7
 	VADDPD           Z7, Z4, Z4
 	VMOVUPD          128(BX)(AX*1), Z8
 	VMOVUPD          128(DX)(AX*1), Z9
-	VCMPPD           $0x06, Z11, Z9, K2
-	VMOVAPD.Z        Z8, K2, Z8
+	VFIXUPIMMPD      $0x00, Z11, Z9, Z8
 	VADDPD           Z8, Z5, Z5
 	VFMADD231PD.BCST (DI), Z6, Z0
 	VFMADD231PD.BCST (DI), Z7, Z1
@@ -10364,52 +10251,50 @@ unwanted118:
 
 fewer113:
 	// acc[i,j] = dbinit[i,j], 1×3 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	VMOVUPD 128(DX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded120
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other121
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	VMOVUPD      128(DX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded120
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other121
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold122:
-	VMOVUPD   (BX), Z3
-	VMOVUPD   (DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z0, Z0
-	VMOVUPD   64(BX), Z4
-	VMOVUPD   64(DX), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z4, K2, Z4
-	VADDPD    Z4, Z1, Z1
-	VMOVUPD   128(BX)(AX*1), Z5
-	VMOVUPD   128(DX)(AX*1), Z6
-	VCMPPD    $0x06, Z8, Z6, K2
-	VMOVAPD.Z Z5, K2, Z5
-	VADDPD    Z5, Z2, Z2
-	VMOVUPD   Z3, (BX)
-	VMOVUPD   Z4, 64(BX)
-	VMOVUPD   Z5, 128(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold122
-	JMP       folded120
+	VMOVUPD     (BX), Z3
+	VMOVUPD     (DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z3
+	VADDPD      Z3, Z0, Z0
+	VMOVUPD     64(BX), Z4
+	VMOVUPD     64(DX), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z4
+	VADDPD      Z4, Z1, Z1
+	VMOVUPD     128(BX)(AX*1), Z5
+	VMOVUPD     128(DX)(AX*1), Z6
+	VFIXUPIMMPD $0x00, Z8, Z6, Z5
+	VADDPD      Z5, Z2, Z2
+	VMOVUPD     Z3, (BX)
+	VMOVUPD     Z4, 64(BX)
+	VMOVUPD     Z5, 128(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold122
+	JMP         folded120
 
 other121:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -10468,34 +10353,33 @@ narrower1:
 	VMOVUPD 64(BX)(DX*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z8
-	VMOVUPD 64(BX), Z9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded128
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other129
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z8
+	VMOVUPD      64(BX), Z9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded128
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other129
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold130:
 	VMOVUPD          (BX), Z10
 	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z10
 	VADDPD           Z10, Z8, Z8
 	VMOVUPD          64(BX), Z11
 	VMOVUPD          64(DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z11, K2, Z11
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z11
 	VADDPD           Z11, Z9, Z9
 	VFMADD231PD.BCST (DI), Z10, Z0
 	VFMADD231PD.BCST (DI), Z11, Z1
@@ -10585,34 +10469,33 @@ fewer127:
 	VMOVUPD 64(BX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(BX), Z7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded134
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other135
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(BX), Z7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded134
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other135
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold136:
 	VMOVUPD          (BX), Z8
 	VMOVUPD          (DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z8, K2, Z8
+	VFIXUPIMMPD      $0x00, Z12, Z10, Z8
 	VADDPD           Z8, Z6, Z6
 	VMOVUPD          64(BX), Z9
 	VMOVUPD          64(DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z9, K2, Z9
+	VFIXUPIMMPD      $0x00, Z12, Z10, Z9
 	VADDPD           Z9, Z7, Z7
 	VFMADD231PD.BCST (DI), Z8, Z0
 	VFMADD231PD.BCST (DI), Z9, Z1
@@ -10691,34 +10574,33 @@ fewer133:
 	VMOVUPD 64(BX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z4
-	VMOVUPD 64(BX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded140
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other141
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z4
+	VMOVUPD      64(BX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded140
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other141
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold142:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z10, Z8, Z6
 	VADDPD           Z6, Z4, Z4
 	VMOVUPD          64(BX), Z7
 	VMOVUPD          64(DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z7, K2, Z7
+	VFIXUPIMMPD      $0x00, Z10, Z8, Z7
 	VADDPD           Z7, Z5, Z5
 	VFMADD231PD.BCST (DI), Z6, Z0
 	VFMADD231PD.BCST (DI), Z7, Z1
@@ -10786,34 +10668,33 @@ fewer139:
 	VMOVUPD 64(BX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(BX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded146
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other147
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(BX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded146
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other147
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold148:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z4, K2, Z4
+	VFIXUPIMMPD      $0x00, Z8, Z6, Z4
 	VADDPD           Z4, Z2, Z2
 	VMOVUPD          64(BX), Z5
 	VMOVUPD          64(DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z5, K2, Z5
+	VFIXUPIMMPD      $0x00, Z8, Z6, Z5
 	VADDPD           Z5, Z3, Z3
 	VFMADD231PD.BCST (DI), Z4, Z0
 	VFMADD231PD.BCST (DI), Z5, Z1
@@ -10863,43 +10744,42 @@ unwanted150:
 
 fewer145:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(BX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded152
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other153
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(BX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded152
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other153
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold154:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX), Z3
-	VMOVUPD   64(DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z1, Z1
-	VMOVUPD   Z2, (BX)
-	VMOVUPD   Z3, 64(BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold154
-	JMP       folded152
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z2
+	VADDPD      Z2, Z0, Z0
+	VMOVUPD     64(BX), Z3
+	VMOVUPD     64(DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z3
+	VADDPD      Z3, Z1, Z1
+	VMOVUPD     Z2, (BX)
+	VMOVUPD     Z3, 64(BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold154
+	JMP         folded152
 
 other153:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -10955,36 +10835,35 @@ over126:
 	VMOVUPD 64(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z8
-	VMOVUPD 64(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded159
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other160
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z8
+	VMOVUPD      64(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded159
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other160
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold161:
 	VMOVUPD          (BX), Z10
 	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z10
 	VADDPD           Z10, Z8, Z8
 	VMOVUPD          64(BX)(AX*1), X11
 	VMOVUPD          64(DX)(AX*1), X12
-	VCMPPD           $0x06, X14, X12, K2
-	VMOVAPD.Z        X11, K2, X11
+	VFIXUPIMMPD      $0x00, X14, X12, X11
 	VADDPD           X11, X9, X9
 	VFMADD231PD.BCST (DI), Z10, Z0
 	VFMADD231PD.BCST (DI), X11, X1
@@ -11081,36 +10960,35 @@ fewer158:
 	VMOVUPD 64(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(DX), X7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded165
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other166
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded165
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other166
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold167:
 	VMOVUPD          (BX), Z8
 	VMOVUPD          (DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z8, K2, Z8
+	VFIXUPIMMPD      $0x00, Z12, Z10, Z8
 	VADDPD           Z8, Z6, Z6
 	VMOVUPD          64(BX)(AX*1), X9
 	VMOVUPD          64(DX)(AX*1), X10
-	VCMPPD           $0x06, X12, X10, K2
-	VMOVAPD.Z        X9, K2, X9
+	VFIXUPIMMPD      $0x00, X12, X10, X9
 	VADDPD           X9, X7, X7
 	VFMADD231PD.BCST (DI), Z8, Z0
 	VFMADD231PD.BCST (DI), X9, X1
@@ -11195,36 +11073,35 @@ fewer164:
 	VMOVUPD 64(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z4
-	VMOVUPD 64(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded171
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other172
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z4
+	VMOVUPD      64(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded171
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other172
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold173:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z10, Z8, Z6
 	VADDPD           Z6, Z4, Z4
 	VMOVUPD          64(BX)(AX*1), X7
 	VMOVUPD          64(DX)(AX*1), X8
-	VCMPPD           $0x06, X10, X8, K2
-	VMOVAPD.Z        X7, K2, X7
+	VFIXUPIMMPD      $0x00, X10, X8, X7
 	VADDPD           X7, X5, X5
 	VFMADD231PD.BCST (DI), Z6, Z0
 	VFMADD231PD.BCST (DI), X7, X1
@@ -11298,36 +11175,35 @@ fewer170:
 	VMOVUPD 64(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(DX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded177
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other178
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded177
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other178
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold179:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z4, K2, Z4
+	VFIXUPIMMPD      $0x00, Z8, Z6, Z4
 	VADDPD           Z4, Z2, Z2
 	VMOVUPD          64(BX)(AX*1), X5
 	VMOVUPD          64(DX)(AX*1), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X5, K2, X5
+	VFIXUPIMMPD      $0x00, X8, X6, X5
 	VADDPD           X5, X3, X3
 	VFMADD231PD.BCST (DI), Z4, Z0
 	VFMADD231PD.BCST (DI), X5, X1
@@ -11381,45 +11257,44 @@ unwanted181:
 
 fewer176:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded183
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other184
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded183
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other184
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold185:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX)(AX*1), X3
-	VMOVUPD   64(DX)(AX*1), X4
-	VCMPPD    $0x06, X6, X4, K2
-	VMOVAPD.Z X3, K2, X3
-	VADDPD    X3, X1, X1
-	VMOVUPD   Z2, (BX)
-	VMOVUPD   X3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold185
-	JMP       folded183
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z2
+	VADDPD      Z2, Z0, Z0
+	VMOVUPD     64(BX)(AX*1), X3
+	VMOVUPD     64(DX)(AX*1), X4
+	VFIXUPIMMPD $0x00, X6, X4, X3
+	VADDPD      X3, X1, X1
+	VMOVUPD     Z2, (BX)
+	VMOVUPD     X3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold185
+	JMP         folded183
 
 other184:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -11477,36 +11352,35 @@ over157:
 	VMOVUPD 64(SI)(DI*1), Y7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z8
-	VMOVUPD 64(DX), Y9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded190
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other191
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z8
+	VMOVUPD      64(DX), Y9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded190
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other191
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold192:
 	VMOVUPD          (BX), Z10
 	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z10
 	VADDPD           Z10, Z8, Z8
 	VMOVUPD          64(BX)(AX*1), Y11
 	VMOVUPD          64(DX)(AX*1), Y12
-	VCMPPD           $0x06, Y14, Y12, K2
-	VMOVAPD.Z        Y11, K2, Y11
+	VFIXUPIMMPD      $0x00, Y14, Y12, Y11
 	VADDPD           Y11, Y9, Y9
 	VFMADD231PD.BCST (DI), Z10, Z0
 	VFMADD231PD.BCST (DI), Y11, Y1
@@ -11603,36 +11477,35 @@ fewer189:
 	VMOVUPD 64(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded196
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other197
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(DX), Y7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded196
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other197
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold198:
 	VMOVUPD          (BX), Z8
 	VMOVUPD          (DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z8, K2, Z8
+	VFIXUPIMMPD      $0x00, Z12, Z10, Z8
 	VADDPD           Z8, Z6, Z6
 	VMOVUPD          64(BX)(AX*1), Y9
 	VMOVUPD          64(DX)(AX*1), Y10
-	VCMPPD           $0x06, Y12, Y10, K2
-	VMOVAPD.Z        Y9, K2, Y9
+	VFIXUPIMMPD      $0x00, Y12, Y10, Y9
 	VADDPD           Y9, Y7, Y7
 	VFMADD231PD.BCST (DI), Z8, Z0
 	VFMADD231PD.BCST (DI), Y9, Y1
@@ -11717,36 +11590,35 @@ fewer195:
 	VMOVUPD 64(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z4
-	VMOVUPD 64(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded202
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other203
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z4
+	VMOVUPD      64(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded202
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other203
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold204:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z10, Z8, Z6
 	VADDPD           Z6, Z4, Z4
 	VMOVUPD          64(BX)(AX*1), Y7
 	VMOVUPD          64(DX)(AX*1), Y8
-	VCMPPD           $0x06, Y10, Y8, K2
-	VMOVAPD.Z        Y7, K2, Y7
+	VFIXUPIMMPD      $0x00, Y10, Y8, Y7
 	VADDPD           Y7, Y5, Y5
 	VFMADD231PD.BCST (DI), Z6, Z0
 	VFMADD231PD.BCST (DI), Y7, Y1
@@ -11820,36 +11692,35 @@ fewer201:
 	VMOVUPD 64(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded208
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other209
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(DX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded208
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other209
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold210:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z4, K2, Z4
+	VFIXUPIMMPD      $0x00, Z8, Z6, Z4
 	VADDPD           Z4, Z2, Z2
 	VMOVUPD          64(BX)(AX*1), Y5
 	VMOVUPD          64(DX)(AX*1), Y6
-	VCMPPD           $0x06, Y8, Y6, K2
-	VMOVAPD.Z        Y5, K2, Y5
+	VFIXUPIMMPD      $0x00, Y8, Y6, Y5
 	VADDPD           Y5, Y3, Y3
 	VFMADD231PD.BCST (DI), Z4, Z0
 	VFMADD231PD.BCST (DI), Y5, Y1
@@ -11903,45 +11774,44 @@ unwanted212:
 
 fewer207:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded214
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other215
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(DX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded214
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other215
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold216:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX)(AX*1), Y3
-	VMOVUPD   64(DX)(AX*1), Y4
-	VCMPPD    $0x06, Y6, Y4, K2
-	VMOVAPD.Z Y3, K2, Y3
-	VADDPD    Y3, Y1, Y1
-	VMOVUPD   Z2, (BX)
-	VMOVUPD   Y3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold216
-	JMP       folded214
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z2
+	VADDPD      Z2, Z0, Z0
+	VMOVUPD     64(BX)(AX*1), Y3
+	VMOVUPD     64(DX)(AX*1), Y4
+	VFIXUPIMMPD $0x00, Y6, Y4, Y3
+	VADDPD      Y3, Y1, Y1
+	VMOVUPD     Z2, (BX)
+	VMOVUPD     Y3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold216
+	JMP         folded214
 
 other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -11997,36 +11867,35 @@ over188:
 	VMOVUPD 64(SI)(DI*1), Z7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z8
-	VMOVUPD 64(DX), Z9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded220
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other221
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z8
+	VMOVUPD      64(DX), Z9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded220
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other221
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold222:
 	VMOVUPD          (BX), Z10
 	VMOVUPD          (DX), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z10, K2, Z10
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z10
 	VADDPD           Z10, Z8, Z8
 	VMOVUPD          64(BX)(AX*1), Z11
 	VMOVUPD          64(DX)(AX*1), Z12
-	VCMPPD           $0x06, Z14, Z12, K2
-	VMOVAPD.Z        Z11, K2, Z11
+	VFIXUPIMMPD      $0x00, Z14, Z12, Z11
 	VADDPD           Z11, Z9, Z9
 	VFMADD231PD.BCST (DI), Z10, Z0
 	VFMADD231PD.BCST (DI), Z11, Z1
@@ -12123,36 +11992,35 @@ fewer219:
 	VMOVUPD 64(DX)(CX*2), Z5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z6
-	VMOVUPD 64(DX), Z7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded226
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other227
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z6
+	VMOVUPD      64(DX), Z7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded226
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other227
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold228:
 	VMOVUPD          (BX), Z8
 	VMOVUPD          (DX), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z8, K2, Z8
+	VFIXUPIMMPD      $0x00, Z12, Z10, Z8
 	VADDPD           Z8, Z6, Z6
 	VMOVUPD          64(BX)(AX*1), Z9
 	VMOVUPD          64(DX)(AX*1), Z10
-	VCMPPD           $0x06, Z12, Z10, K2
-	VMOVAPD.Z        Z9, K2, Z9
+	VFIXUPIMMPD      $0x00, Z12, Z10, Z9
 	VADDPD           Z9, Z7, Z7
 	VFMADD231PD.BCST (DI), Z8, Z0
 	VFMADD231PD.BCST (DI), Z9, Z1
@@ -12237,36 +12105,35 @@ fewer225:
 	VMOVUPD 64(DX)(CX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z4
-	VMOVUPD 64(DX), Z5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded232
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other233
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z4
+	VMOVUPD      64(DX), Z5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded232
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other233
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold234:
 	VMOVUPD          (BX), Z6
 	VMOVUPD          (DX), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z6, K2, Z6
+	VFIXUPIMMPD      $0x00, Z10, Z8, Z6
 	VADDPD           Z6, Z4, Z4
 	VMOVUPD          64(BX)(AX*1), Z7
 	VMOVUPD          64(DX)(AX*1), Z8
-	VCMPPD           $0x06, Z10, Z8, K2
-	VMOVAPD.Z        Z7, K2, Z7
+	VFIXUPIMMPD      $0x00, Z10, Z8, Z7
 	VADDPD           Z7, Z5, Z5
 	VFMADD231PD.BCST (DI), Z6, Z0
 	VFMADD231PD.BCST (DI), Z7, Z1
@@ -12340,36 +12207,35 @@ fewer231:
 	VMOVUPD 64(DX), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z2
-	VMOVUPD 64(DX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded238
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other239
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z2
+	VMOVUPD      64(DX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded238
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other239
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold240:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z4, K2, Z4
+	VFIXUPIMMPD      $0x00, Z8, Z6, Z4
 	VADDPD           Z4, Z2, Z2
 	VMOVUPD          64(BX)(AX*1), Z5
 	VMOVUPD          64(DX)(AX*1), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z5, K2, Z5
+	VFIXUPIMMPD      $0x00, Z8, Z6, Z5
 	VADDPD           Z5, Z3, Z3
 	VFMADD231PD.BCST (DI), Z4, Z0
 	VFMADD231PD.BCST (DI), Z5, Z1
@@ -12423,45 +12289,44 @@ unwanted242:
 
 fewer237:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded244
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other245
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Z0
+	VMOVUPD      64(DX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded244
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other245
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold246:
-	VMOVUPD   (BX), Z2
-	VMOVUPD   (DX), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z2, K2, Z2
-	VADDPD    Z2, Z0, Z0
-	VMOVUPD   64(BX)(AX*1), Z3
-	VMOVUPD   64(DX)(AX*1), Z4
-	VCMPPD    $0x06, Z6, Z4, K2
-	VMOVAPD.Z Z3, K2, Z3
-	VADDPD    Z3, Z1, Z1
-	VMOVUPD   Z2, (BX)
-	VMOVUPD   Z3, 64(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold246
-	JMP       folded244
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (DX), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z2
+	VADDPD      Z2, Z0, Z0
+	VMOVUPD     64(BX)(AX*1), Z3
+	VMOVUPD     64(DX)(AX*1), Z4
+	VFIXUPIMMPD $0x00, Z6, Z4, Z3
+	VADDPD      Z3, Z1, Z1
+	VMOVUPD     Z2, (BX)
+	VMOVUPD     Z3, 64(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold246
+	JMP         folded244
 
 other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -12510,28 +12375,28 @@ narrower125:
 	VMOVUPD (BX)(DX*1), Z3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded251
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other252
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded251
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold253:
 	VMOVUPD          (BX), Z5
 	VMOVUPD          (DX), Z6
-	VCMPPD           $0x06, Z8, Z6, K2
-	VMOVAPD.Z        Z5, K2, Z5
+	VFIXUPIMMPD      $0x00, Z8, Z6, Z5
 	VADDPD           Z5, Z4, Z4
 	VFMADD231PD.BCST (DI), Z5, Z0
 	VFMADD231PD.BCST 8(DI), Z5, Z1
@@ -12597,28 +12462,28 @@ fewer250:
 	VMOVUPD (BX)(CX*2), Z2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded257
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other258
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded257
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other258
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold259:
 	VMOVUPD          (BX), Z4
 	VMOVUPD          (DX), Z5
-	VCMPPD           $0x06, Z7, Z5, K2
-	VMOVAPD.Z        Z4, K2, Z4
+	VFIXUPIMMPD      $0x00, Z7, Z5, Z4
 	VADDPD           Z4, Z3, Z3
 	VFMADD231PD.BCST (DI), Z4, Z0
 	VFMADD231PD.BCST 8(DI), Z4, Z1
@@ -12678,28 +12543,28 @@ fewer256:
 	VMOVUPD (BX)(CX*1), Z1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded263
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other264
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded263
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other264
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold265:
 	VMOVUPD          (BX), Z3
 	VMOVUPD          (DX), Z4
-	VCMPPD           $0x06, Z6, Z4, K2
-	VMOVAPD.Z        Z3, K2, Z3
+	VFIXUPIMMPD      $0x00, Z6, Z4, Z3
 	VADDPD           Z3, Z2, Z2
 	VFMADD231PD.BCST (DI), Z3, Z0
 	VFMADD231PD.BCST 8(DI), Z3, Z1
@@ -12753,28 +12618,28 @@ fewer262:
 	VMOVUPD (BX), Z0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded269
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other270
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded269
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other270
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold271:
 	VMOVUPD          (BX), Z2
 	VMOVUPD          (DX), Z3
-	VCMPPD           $0x06, Z5, Z3, K2
-	VMOVAPD.Z        Z2, K2, Z2
+	VFIXUPIMMPD      $0x00, Z5, Z3, Z2
 	VADDPD           Z2, Z1, Z1
 	VFMADD231PD.BCST (DI), Z2, Z0
 	VMOVUPD          Z2, (BX)
@@ -12815,36 +12680,36 @@ unwanted273:
 
 fewer268:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Z0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded275
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other276
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Z0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded275
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other276
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold277:
-	VMOVUPD   (BX), Z1
-	VMOVUPD   (DX), Z2
-	VCMPPD    $0x06, Z4, Z2, K2
-	VMOVAPD.Z Z1, K2, Z1
-	VADDPD    Z1, Z0, Z0
-	VMOVUPD   Z1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold277
-	JMP       folded275
+	VMOVUPD     (BX), Z1
+	VMOVUPD     (DX), Z2
+	VFIXUPIMMPD $0x00, Z4, Z2, Z1
+	VADDPD      Z1, Z0, Z0
+	VMOVUPD     Z1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold277
+	JMP         folded275
 
 other276:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -12887,28 +12752,28 @@ over249:
 	VMOVUPD (BX)(DX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded282
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other283
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded282
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other283
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold284:
 	VMOVUPD          (BX), Y5
 	VMOVUPD          (DX), Y6
-	VCMPPD           $0x06, Y8, Y6, K2
-	VMOVAPD.Z        Y5, K2, Y5
+	VFIXUPIMMPD      $0x00, Y8, Y6, Y5
 	VADDPD           Y5, Y4, Y4
 	VFMADD231PD.BCST (DI), Y5, Y0
 	VFMADD231PD.BCST 8(DI), Y5, Y1
@@ -12974,28 +12839,28 @@ fewer281:
 	VMOVUPD (BX)(CX*2), Y2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded288
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other289
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded288
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other289
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold290:
 	VMOVUPD          (BX), Y4
 	VMOVUPD          (DX), Y5
-	VCMPPD           $0x06, Y7, Y5, K2
-	VMOVAPD.Z        Y4, K2, Y4
+	VFIXUPIMMPD      $0x00, Y7, Y5, Y4
 	VADDPD           Y4, Y3, Y3
 	VFMADD231PD.BCST (DI), Y4, Y0
 	VFMADD231PD.BCST 8(DI), Y4, Y1
@@ -13055,28 +12920,28 @@ fewer287:
 	VMOVUPD (BX)(CX*1), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded294
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other295
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded294
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other295
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold296:
 	VMOVUPD          (BX), Y3
 	VMOVUPD          (DX), Y4
-	VCMPPD           $0x06, Y6, Y4, K2
-	VMOVAPD.Z        Y3, K2, Y3
+	VFIXUPIMMPD      $0x00, Y6, Y4, Y3
 	VADDPD           Y3, Y2, Y2
 	VFMADD231PD.BCST (DI), Y3, Y0
 	VFMADD231PD.BCST 8(DI), Y3, Y1
@@ -13130,28 +12995,28 @@ fewer293:
 	VMOVUPD (BX), Y0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded300
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other301
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded300
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold302:
 	VMOVUPD          (BX), Y2
 	VMOVUPD          (DX), Y3
-	VCMPPD           $0x06, Y5, Y3, K2
-	VMOVAPD.Z        Y2, K2, Y2
+	VFIXUPIMMPD      $0x00, Y5, Y3, Y2
 	VADDPD           Y2, Y1, Y1
 	VFMADD231PD.BCST (DI), Y2, Y0
 	VMOVUPD          Y2, (BX)
@@ -13192,36 +13057,36 @@ unwanted304:
 
 fewer299:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), Y0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded306
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other307
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), Y0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded306
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other307
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold308:
-	VMOVUPD   (BX), Y1
-	VMOVUPD   (DX), Y2
-	VCMPPD    $0x06, Y4, Y2, K2
-	VMOVAPD.Z Y1, K2, Y1
-	VADDPD    Y1, Y0, Y0
-	VMOVUPD   Y1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold308
-	JMP       folded306
+	VMOVUPD     (BX), Y1
+	VMOVUPD     (DX), Y2
+	VFIXUPIMMPD $0x00, Y4, Y2, Y1
+	VADDPD      Y1, Y0, Y0
+	VMOVUPD     Y1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold308
+	JMP         folded306
 
 other307:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -13273,36 +13138,35 @@ over280:
 	VMOVUPD 32(SI)(DI*1), Y7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y8
-	VMOVUPD 32(DX), Y9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded313
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other314
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y8
+	VMOVUPD      32(DX), Y9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded313
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other314
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold315:
 	VMOVUPD          (BX), Y10
 	VMOVUPD          (DX), Y12
-	VCMPPD           $0x06, Y14, Y12, K2
-	VMOVAPD.Z        Y10, K2, Y10
+	VFIXUPIMMPD      $0x00, Y14, Y12, Y10
 	VADDPD           Y10, Y8, Y8
 	VMOVUPD          32(BX)(AX*1), Y11
 	VMOVUPD          32(DX)(AX*1), Y12
-	VCMPPD           $0x06, Y14, Y12, K2
-	VMOVAPD.Z        Y11, K2, Y11
+	VFIXUPIMMPD      $0x00, Y14, Y12, Y11
 	VADDPD           Y11, Y9, Y9
 	VFMADD231PD.BCST (DI), Y10, Y0
 	VFMADD231PD.BCST (DI), Y11, Y1
@@ -13399,36 +13263,35 @@ fewer312:
 	VMOVUPD 32(DX)(CX*2), Y5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y6
-	VMOVUPD 32(DX), Y7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded319
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other320
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y6
+	VMOVUPD      32(DX), Y7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded319
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other320
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold321:
 	VMOVUPD          (BX), Y8
 	VMOVUPD          (DX), Y10
-	VCMPPD           $0x06, Y12, Y10, K2
-	VMOVAPD.Z        Y8, K2, Y8
+	VFIXUPIMMPD      $0x00, Y12, Y10, Y8
 	VADDPD           Y8, Y6, Y6
 	VMOVUPD          32(BX)(AX*1), Y9
 	VMOVUPD          32(DX)(AX*1), Y10
-	VCMPPD           $0x06, Y12, Y10, K2
-	VMOVAPD.Z        Y9, K2, Y9
+	VFIXUPIMMPD      $0x00, Y12, Y10, Y9
 	VADDPD           Y9, Y7, Y7
 	VFMADD231PD.BCST (DI), Y8, Y0
 	VFMADD231PD.BCST (DI), Y9, Y1
@@ -13513,36 +13376,35 @@ fewer318:
 	VMOVUPD 32(DX)(CX*1), Y3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y4
-	VMOVUPD 32(DX), Y5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded325
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other326
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y4
+	VMOVUPD      32(DX), Y5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded325
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other326
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold327:
 	VMOVUPD          (BX), Y6
 	VMOVUPD          (DX), Y8
-	VCMPPD           $0x06, Y10, Y8, K2
-	VMOVAPD.Z        Y6, K2, Y6
+	VFIXUPIMMPD      $0x00, Y10, Y8, Y6
 	VADDPD           Y6, Y4, Y4
 	VMOVUPD          32(BX)(AX*1), Y7
 	VMOVUPD          32(DX)(AX*1), Y8
-	VCMPPD           $0x06, Y10, Y8, K2
-	VMOVAPD.Z        Y7, K2, Y7
+	VFIXUPIMMPD      $0x00, Y10, Y8, Y7
 	VADDPD           Y7, Y5, Y5
 	VFMADD231PD.BCST (DI), Y6, Y0
 	VFMADD231PD.BCST (DI), Y7, Y1
@@ -13616,36 +13478,35 @@ fewer324:
 	VMOVUPD 32(DX), Y1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y2
-	VMOVUPD 32(DX), Y3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded331
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other332
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y2
+	VMOVUPD      32(DX), Y3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded331
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other332
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold333:
 	VMOVUPD          (BX), Y4
 	VMOVUPD          (DX), Y6
-	VCMPPD           $0x06, Y8, Y6, K2
-	VMOVAPD.Z        Y4, K2, Y4
+	VFIXUPIMMPD      $0x00, Y8, Y6, Y4
 	VADDPD           Y4, Y2, Y2
 	VMOVUPD          32(BX)(AX*1), Y5
 	VMOVUPD          32(DX)(AX*1), Y6
-	VCMPPD           $0x06, Y8, Y6, K2
-	VMOVAPD.Z        Y5, K2, Y5
+	VFIXUPIMMPD      $0x00, Y8, Y6, Y5
 	VADDPD           Y5, Y3, Y3
 	VFMADD231PD.BCST (DI), Y4, Y0
 	VFMADD231PD.BCST (DI), Y5, Y1
@@ -13699,45 +13560,44 @@ unwanted335:
 
 fewer330:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded337
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other338
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), Y0
+	VMOVUPD      32(DX), Y1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded337
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other338
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold339:
-	VMOVUPD   (BX), Y2
-	VMOVUPD   (DX), Y4
-	VCMPPD    $0x06, Y6, Y4, K2
-	VMOVAPD.Z Y2, K2, Y2
-	VADDPD    Y2, Y0, Y0
-	VMOVUPD   32(BX)(AX*1), Y3
-	VMOVUPD   32(DX)(AX*1), Y4
-	VCMPPD    $0x06, Y6, Y4, K2
-	VMOVAPD.Z Y3, K2, Y3
-	VADDPD    Y3, Y1, Y1
-	VMOVUPD   Y2, (BX)
-	VMOVUPD   Y3, 32(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold339
-	JMP       folded337
+	VMOVUPD     (BX), Y2
+	VMOVUPD     (DX), Y4
+	VFIXUPIMMPD $0x00, Y6, Y4, Y2
+	VADDPD      Y2, Y0, Y0
+	VMOVUPD     32(BX)(AX*1), Y3
+	VMOVUPD     32(DX)(AX*1), Y4
+	VFIXUPIMMPD $0x00, Y6, Y4, Y3
+	VADDPD      Y3, Y1, Y1
+	VMOVUPD     Y2, (BX)
+	VMOVUPD     Y3, 32(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold339
+	JMP         folded337
 
 other338:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -13786,28 +13646,28 @@ over311:
 	VMOVUPD (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X4
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded344
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other345
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded344
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other345
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold346:
 	VMOVUPD          (BX), X5
 	VMOVUPD          (DX), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X5, K2, X5
+	VFIXUPIMMPD      $0x00, X8, X6, X5
 	VADDPD           X5, X4, X4
 	VFMADD231PD.BCST (DI), X5, X0
 	VFMADD231PD.BCST 8(DI), X5, X1
@@ -13873,28 +13733,28 @@ fewer343:
 	VMOVUPD (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z7, Z7, Z7
-	TESTQ   R9, R9
-	JLE     folded350
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other351
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded350
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other351
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold352:
 	VMOVUPD          (BX), X4
 	VMOVUPD          (DX), X5
-	VCMPPD           $0x06, X7, X5, K2
-	VMOVAPD.Z        X4, K2, X4
+	VFIXUPIMMPD      $0x00, X7, X5, X4
 	VADDPD           X4, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
 	VFMADD231PD.BCST 8(DI), X4, X1
@@ -13954,28 +13814,28 @@ fewer349:
 	VMOVUPD (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X2
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded356
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other357
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded356
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other357
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold358:
 	VMOVUPD          (BX), X3
 	VMOVUPD          (DX), X4
-	VCMPPD           $0x06, X6, X4, K2
-	VMOVAPD.Z        X3, K2, X3
+	VFIXUPIMMPD      $0x00, X6, X4, X3
 	VADDPD           X3, X2, X2
 	VFMADD231PD.BCST (DI), X3, X0
 	VFMADD231PD.BCST 8(DI), X3, X1
@@ -14029,28 +13889,28 @@ fewer355:
 	VMOVUPD (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z5, Z5, Z5
-	TESTQ   R9, R9
-	JLE     folded362
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other363
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded362
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other363
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold364:
 	VMOVUPD          (BX), X2
 	VMOVUPD          (DX), X3
-	VCMPPD           $0x06, X5, X3, K2
-	VMOVAPD.Z        X2, K2, X2
+	VFIXUPIMMPD      $0x00, X5, X3, X2
 	VADDPD           X2, X1, X1
 	VFMADD231PD.BCST (DI), X2, X0
 	VMOVUPD          X2, (BX)
@@ -14091,36 +13951,36 @@ unwanted366:
 
 fewer361:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ    dbinit+40(FP), BX
-	VMOVUPD (BX), X0
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z4, Z4, Z4
-	TESTQ   R9, R9
-	JLE     folded368
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other369
+	MOVQ         dbinit+40(FP), BX
+	VMOVUPD      (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded368
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other369
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold370:
-	VMOVUPD   (BX), X1
-	VMOVUPD   (DX), X2
-	VCMPPD    $0x06, X4, X2, K2
-	VMOVAPD.Z X1, K2, X1
-	VADDPD    X1, X0, X0
-	VMOVUPD   X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold370
-	JMP       folded368
+	VMOVUPD     (BX), X1
+	VMOVUPD     (DX), X2
+	VFIXUPIMMPD $0x00, X4, X2, X1
+	VADDPD      X1, X0, X0
+	VMOVUPD     X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold370
+	JMP         folded368
 
 other369:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -14172,36 +14032,35 @@ over342:
 	VMOVUPD 16(SI)(DI*1), X7
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X8
-	VMOVUPD 16(DX), X9
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z14, Z14, Z14
-	TESTQ   R9, R9
-	JLE     folded375
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other376
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X8
+	VMOVUPD      16(DX), X9
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z14
+	TESTQ        R9, R9
+	JLE          folded375
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other376
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold377:
 	VMOVUPD          (BX), X10
 	VMOVUPD          (DX), X12
-	VCMPPD           $0x06, X14, X12, K2
-	VMOVAPD.Z        X10, K2, X10
+	VFIXUPIMMPD      $0x00, X14, X12, X10
 	VADDPD           X10, X8, X8
 	VMOVUPD          16(BX)(AX*1), X11
 	VMOVUPD          16(DX)(AX*1), X12
-	VCMPPD           $0x06, X14, X12, K2
-	VMOVAPD.Z        X11, K2, X11
+	VFIXUPIMMPD      $0x00, X14, X12, X11
 	VADDPD           X11, X9, X9
 	VFMADD231PD.BCST (DI), X10, X0
 	VFMADD231PD.BCST (DI), X11, X1
@@ -14298,36 +14157,35 @@ fewer374:
 	VMOVUPD 16(DX)(CX*2), X5
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X6
-	VMOVUPD 16(DX), X7
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z12, Z12, Z12
-	TESTQ   R9, R9
-	JLE     folded381
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other382
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X6
+	VMOVUPD      16(DX), X7
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z12
+	TESTQ        R9, R9
+	JLE          folded381
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other382
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold383:
 	VMOVUPD          (BX), X8
 	VMOVUPD          (DX), X10
-	VCMPPD           $0x06, X12, X10, K2
-	VMOVAPD.Z        X8, K2, X8
+	VFIXUPIMMPD      $0x00, X12, X10, X8
 	VADDPD           X8, X6, X6
 	VMOVUPD          16(BX)(AX*1), X9
 	VMOVUPD          16(DX)(AX*1), X10
-	VCMPPD           $0x06, X12, X10, K2
-	VMOVAPD.Z        X9, K2, X9
+	VFIXUPIMMPD      $0x00, X12, X10, X9
 	VADDPD           X9, X7, X7
 	VFMADD231PD.BCST (DI), X8, X0
 	VFMADD231PD.BCST (DI), X9, X1
@@ -14412,36 +14270,35 @@ fewer380:
 	VMOVUPD 16(DX)(CX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X4
-	VMOVUPD 16(DX), X5
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z10, Z10, Z10
-	TESTQ   R9, R9
-	JLE     folded387
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other388
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X4
+	VMOVUPD      16(DX), X5
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z10
+	TESTQ        R9, R9
+	JLE          folded387
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other388
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold389:
 	VMOVUPD          (BX), X6
 	VMOVUPD          (DX), X8
-	VCMPPD           $0x06, X10, X8, K2
-	VMOVAPD.Z        X6, K2, X6
+	VFIXUPIMMPD      $0x00, X10, X8, X6
 	VADDPD           X6, X4, X4
 	VMOVUPD          16(BX)(AX*1), X7
 	VMOVUPD          16(DX)(AX*1), X8
-	VCMPPD           $0x06, X10, X8, K2
-	VMOVAPD.Z        X7, K2, X7
+	VFIXUPIMMPD      $0x00, X10, X8, X7
 	VADDPD           X7, X5, X5
 	VFMADD231PD.BCST (DI), X6, X0
 	VFMADD231PD.BCST (DI), X7, X1
@@ -14515,36 +14372,35 @@ fewer386:
 	VMOVUPD 16(DX), X1
 
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X2
-	VMOVUPD 16(DX), X3
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z8, Z8, Z8
-	TESTQ   R9, R9
-	JLE     folded393
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other394
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X2
+	VMOVUPD      16(DX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded393
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other394
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold395:
 	VMOVUPD          (BX), X4
 	VMOVUPD          (DX), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X4, K2, X4
+	VFIXUPIMMPD      $0x00, X8, X6, X4
 	VADDPD           X4, X2, X2
 	VMOVUPD          16(BX)(AX*1), X5
 	VMOVUPD          16(DX)(AX*1), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X5, K2, X5
+	VFIXUPIMMPD      $0x00, X8, X6, X5
 	VADDPD           X5, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
 	VFMADD231PD.BCST (DI), X5, X1
@@ -14598,45 +14454,44 @@ unwanted397:
 
 fewer392:
 	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVQ    dbinit+40(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	MOVQ    dy+48(FP), BX
-	MOVQ    lddy+56(FP), CX
-	MOVQ    y+64(FP), DX
-	MOVQ    ldy+72(FP), SI
-	MOVQ    x+80(FP), DI
-	MOVQ    ldx+88(FP), R8
-	MOVQ    n+112(FP), R9
-	VPXORD  Z6, Z6, Z6
-	TESTQ   R9, R9
-	JLE     folded399
-	MOVQ    act+120(FP), R10
-	CMPQ    R10, $0x01
-	JNE     other400
+	MOVQ         dbinit+40(FP), BX
+	MOVQ         BX, DX
+	ADDQ         AX, DX
+	VMOVUPD      (BX), X0
+	VMOVUPD      16(DX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded399
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other400
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold401:
-	VMOVUPD   (BX), X2
-	VMOVUPD   (DX), X4
-	VCMPPD    $0x06, X6, X4, K2
-	VMOVAPD.Z X2, K2, X2
-	VADDPD    X2, X0, X0
-	VMOVUPD   16(BX)(AX*1), X3
-	VMOVUPD   16(DX)(AX*1), X4
-	VCMPPD    $0x06, X6, X4, K2
-	VMOVAPD.Z X3, K2, X3
-	VADDPD    X3, X1, X1
-	VMOVUPD   X2, (BX)
-	VMOVUPD   X3, 16(BX)(AX*1)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold401
-	JMP       folded399
+	VMOVUPD     (BX), X2
+	VMOVUPD     (DX), X4
+	VFIXUPIMMPD $0x00, X6, X4, X2
+	VADDPD      X2, X0, X0
+	VMOVUPD     16(BX)(AX*1), X3
+	VMOVUPD     16(DX)(AX*1), X4
+	VFIXUPIMMPD $0x00, X6, X4, X3
+	VADDPD      X3, X1, X1
+	VMOVUPD     X2, (BX)
+	VMOVUPD     X3, 16(BX)(AX*1)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold401
+	JMP         folded399
 
 other400:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
@@ -14683,28 +14538,28 @@ over373:
 	VMOVSD (BX)(DX*1), X3
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X4
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z8, Z8, Z8
-	TESTQ  R9, R9
-	JLE    folded405
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other406
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X4
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z8
+	TESTQ        R9, R9
+	JLE          folded405
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other406
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold407:
 	VMOVSD           (BX), X5
 	VMOVSD           (DX), X6
-	VCMPPD           $0x06, X8, X6, K2
-	VMOVAPD.Z        X5, K2, X5
+	VFIXUPIMMPD      $0x00, X8, X6, X5
 	VADDPD           X5, X4, X4
 	VFMADD231PD.BCST (DI), X5, X0
 	VFMADD231PD.BCST 8(DI), X5, X1
@@ -14770,28 +14625,28 @@ fewer404:
 	VMOVSD (BX)(CX*2), X2
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X3
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z7, Z7, Z7
-	TESTQ  R9, R9
-	JLE    folded411
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other412
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X3
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z7
+	TESTQ        R9, R9
+	JLE          folded411
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other412
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold413:
 	VMOVSD           (BX), X4
 	VMOVSD           (DX), X5
-	VCMPPD           $0x06, X7, X5, K2
-	VMOVAPD.Z        X4, K2, X4
+	VFIXUPIMMPD      $0x00, X7, X5, X4
 	VADDPD           X4, X3, X3
 	VFMADD231PD.BCST (DI), X4, X0
 	VFMADD231PD.BCST 8(DI), X4, X1
@@ -14851,28 +14706,28 @@ fewer410:
 	VMOVSD (BX)(CX*1), X1
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X2
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z6, Z6, Z6
-	TESTQ  R9, R9
-	JLE    folded417
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other418
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X2
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z6
+	TESTQ        R9, R9
+	JLE          folded417
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other418
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold419:
 	VMOVSD           (BX), X3
 	VMOVSD           (DX), X4
-	VCMPPD           $0x06, X6, X4, K2
-	VMOVAPD.Z        X3, K2, X3
+	VFIXUPIMMPD      $0x00, X6, X4, X3
 	VADDPD           X3, X2, X2
 	VFMADD231PD.BCST (DI), X3, X0
 	VFMADD231PD.BCST 8(DI), X3, X1
@@ -14926,28 +14781,28 @@ fewer416:
 	VMOVSD (BX), X0
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X1
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z5, Z5, Z5
-	TESTQ  R9, R9
-	JLE    folded423
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other424
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X1
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z5
+	TESTQ        R9, R9
+	JLE          folded423
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other424
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold425:
 	VMOVSD           (BX), X2
 	VMOVSD           (DX), X3
-	VCMPPD           $0x06, X5, X3, K2
-	VMOVAPD.Z        X2, K2, X2
+	VFIXUPIMMPD      $0x00, X5, X3, X2
 	VADDPD           X2, X1, X1
 	VFMADD231PD.BCST (DI), X2, X0
 	VMOVSD           X2, (BX)
@@ -14988,36 +14843,36 @@ unwanted427:
 
 fewer422:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVQ   dbinit+40(FP), BX
-	VMOVSD (BX), X0
-	MOVQ   dy+48(FP), BX
-	MOVQ   lddy+56(FP), CX
-	MOVQ   y+64(FP), DX
-	MOVQ   ldy+72(FP), SI
-	MOVQ   x+80(FP), DI
-	MOVQ   ldx+88(FP), R8
-	MOVQ   n+112(FP), R9
-	VPXORD Z4, Z4, Z4
-	TESTQ  R9, R9
-	JLE    folded429
-	MOVQ   act+120(FP), R10
-	CMPQ   R10, $0x01
-	JNE    other430
+	MOVQ         dbinit+40(FP), BX
+	VMOVSD       (BX), X0
+	MOVQ         dy+48(FP), BX
+	MOVQ         lddy+56(FP), CX
+	MOVQ         y+64(FP), DX
+	MOVQ         ldy+72(FP), SI
+	MOVQ         x+80(FP), DI
+	MOVQ         ldx+88(FP), R8
+	MOVQ         n+112(FP), R9
+	MOVQ         $0x08080800, R10
+	VPBROADCASTD R10, Z4
+	TESTQ        R9, R9
+	JLE          folded429
+	MOVQ         act+120(FP), R10
+	CMPQ         R10, $0x01
+	JNE          other430
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold431:
-	VMOVSD    (BX), X1
-	VMOVSD    (DX), X2
-	VCMPPD    $0x06, X4, X2, K2
-	VMOVAPD.Z X1, K2, X1
-	VADDPD    X1, X0, X0
-	VMOVSD    X1, (BX)
-	ADDQ      SI, DX
-	ADDQ      CX, BX
-	ADDQ      R8, DI
-	DECQ      R9
-	JNZ       fold431
-	JMP       folded429
+	VMOVSD      (BX), X1
+	VMOVSD      (DX), X2
+	VFIXUPIMMPD $0x00, X4, X2, X1
+	VADDPD      X1, X0, X0
+	VMOVSD      X1, (BX)
+	ADDQ        SI, DX
+	ADDQ        CX, BX
+	ADDQ        R8, DI
+	DECQ        R9
+	JNZ         fold431
+	JMP         folded429
 
 other430:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])

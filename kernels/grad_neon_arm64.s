@@ -46,7 +46,6 @@ TEXT ·gradNEONF32(SB), NOSPLIT, $0-128
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V20.B16
 	CMP   $0, R7
 	BLE   folded4
 	MOVD  act+120(FP), R8
@@ -203,7 +202,6 @@ fewer3:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V17.B16
 	CMP   $0, R7
 	BLE   folded10
 	MOVD  act+120(FP), R8
@@ -341,7 +339,6 @@ fewer9:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded16
 	MOVD  act+120(FP), R8
@@ -459,7 +456,6 @@ fewer15:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V11.B16
 	CMP   $0, R7
 	BLE   folded22
 	MOVD  act+120(FP), R8
@@ -551,7 +547,6 @@ fewer21:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded28
 	MOVD  act+120(FP), R8
@@ -661,7 +656,6 @@ over2:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V20.B16
 	CMP   $0, R7
 	BLE   folded34
 	MOVD  act+120(FP), R8
@@ -835,7 +829,6 @@ fewer33:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V17.B16
 	CMP   $0, R7
 	BLE   folded40
 	MOVD  act+120(FP), R8
@@ -988,7 +981,6 @@ fewer39:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded46
 	MOVD  act+120(FP), R8
@@ -1119,7 +1111,6 @@ fewer45:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V11.B16
 	CMP   $0, R7
 	BLE   folded52
 	MOVD  act+120(FP), R8
@@ -1221,7 +1212,6 @@ fewer51:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded58
 	MOVD  act+120(FP), R8
@@ -1326,7 +1316,6 @@ narrower1:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded66
 	MOVD  act+120(FP), R8
@@ -1453,7 +1442,6 @@ fewer65:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded72
 	MOVD  act+120(FP), R8
@@ -1566,7 +1554,6 @@ fewer71:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded78
 	MOVD  act+120(FP), R8
@@ -1664,7 +1651,6 @@ fewer77:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded84
 	MOVD  act+120(FP), R8
@@ -1741,7 +1727,6 @@ fewer83:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded90
 	MOVD  act+120(FP), R8
@@ -1836,7 +1821,6 @@ over64:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded96
 	MOVD  act+120(FP), R8
@@ -1980,7 +1964,6 @@ fewer95:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded102
 	MOVD  act+120(FP), R8
@@ -2108,7 +2091,6 @@ fewer101:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded108
 	MOVD  act+120(FP), R8
@@ -2219,7 +2201,6 @@ fewer107:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded114
 	MOVD  act+120(FP), R8
@@ -2306,7 +2287,6 @@ fewer113:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded120
 	MOVD  act+120(FP), R8
@@ -2394,7 +2374,6 @@ narrower63:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded127
 	MOVD  act+120(FP), R8
@@ -2491,7 +2470,6 @@ fewer126:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V7.B16
 	CMP   $0, R7
 	BLE   folded133
 	MOVD  act+120(FP), R8
@@ -2579,7 +2557,6 @@ fewer132:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded139
 	MOVD  act+120(FP), R8
@@ -2657,7 +2634,6 @@ fewer138:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V5.B16
 	CMP   $0, R7
 	BLE   folded145
 	MOVD  act+120(FP), R8
@@ -2719,7 +2695,6 @@ fewer144:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V4.B16
 	CMP   $0, R7
 	BLE   folded151
 	MOVD  act+120(FP), R8
@@ -2841,19 +2816,18 @@ one165:
 	FMOVS 0(R1), F4
 
 moved166:
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
-	CMP   $0, R7
-	BLE   folded167
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other168
+	MOVD dy+48(FP), R1
+	MOVD lddy+56(FP), R2
+	MOVD y+64(FP), R3
+	MOVD ldy+72(FP), R4
+	MOVD x+80(FP), R5
+	MOVD ldx+88(FP), R6
+	MOVD n+112(FP), R7
+	CMP  $0, R7
+	BLE  folded167
+	MOVD act+120(FP), R8
+	CMP  $1, R8
+	BNE  other168
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold169:
@@ -3092,19 +3066,18 @@ one197:
 	FMOVS 0(R1), F3
 
 moved198:
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V7.B16
-	CMP   $0, R7
-	BLE   folded199
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other200
+	MOVD dy+48(FP), R1
+	MOVD lddy+56(FP), R2
+	MOVD y+64(FP), R3
+	MOVD ldy+72(FP), R4
+	MOVD x+80(FP), R5
+	MOVD ldx+88(FP), R6
+	MOVD n+112(FP), R7
+	CMP  $0, R7
+	BLE  folded199
+	MOVD act+120(FP), R8
+	CMP  $1, R8
+	BNE  other200
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold201:
@@ -3310,19 +3283,18 @@ one225:
 	FMOVS 0(R1), F2
 
 moved226:
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
-	CMP   $0, R7
-	BLE   folded227
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other228
+	MOVD dy+48(FP), R1
+	MOVD lddy+56(FP), R2
+	MOVD y+64(FP), R3
+	MOVD ldy+72(FP), R4
+	MOVD x+80(FP), R5
+	MOVD ldx+88(FP), R6
+	MOVD n+112(FP), R7
+	CMP  $0, R7
+	BLE  folded227
+	MOVD act+120(FP), R8
+	CMP  $1, R8
+	BNE  other228
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold229:
@@ -3494,19 +3466,18 @@ one249:
 	FMOVS 0(R1), F1
 
 moved250:
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V5.B16
-	CMP   $0, R7
-	BLE   folded251
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other252
+	MOVD dy+48(FP), R1
+	MOVD lddy+56(FP), R2
+	MOVD y+64(FP), R3
+	MOVD ldy+72(FP), R4
+	MOVD x+80(FP), R5
+	MOVD ldx+88(FP), R6
+	MOVD n+112(FP), R7
+	CMP  $0, R7
+	BLE  folded251
+	MOVD act+120(FP), R8
+	CMP  $1, R8
+	BNE  other252
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold253:
@@ -3639,19 +3610,18 @@ one269:
 	FMOVS 0(R1), F0
 
 moved270:
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V4.B16
-	CMP   $0, R7
-	BLE   folded271
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other272
+	MOVD dy+48(FP), R1
+	MOVD lddy+56(FP), R2
+	MOVD y+64(FP), R3
+	MOVD ldy+72(FP), R4
+	MOVD x+80(FP), R5
+	MOVD ldx+88(FP), R6
+	MOVD n+112(FP), R7
+	CMP  $0, R7
+	BLE  folded271
+	MOVD act+120(FP), R8
+	CMP  $1, R8
+	BNE  other272
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold273:
@@ -3791,7 +3761,6 @@ TEXT ·gradNEONF64(SB), NOSPLIT, $0-128
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V20.B16
 	CMP   $0, R7
 	BLE   folded4
 	MOVD  act+120(FP), R8
@@ -3948,7 +3917,6 @@ fewer3:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V17.B16
 	CMP   $0, R7
 	BLE   folded10
 	MOVD  act+120(FP), R8
@@ -4086,7 +4054,6 @@ fewer9:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded16
 	MOVD  act+120(FP), R8
@@ -4204,7 +4171,6 @@ fewer15:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V11.B16
 	CMP   $0, R7
 	BLE   folded22
 	MOVD  act+120(FP), R8
@@ -4296,7 +4262,6 @@ fewer21:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded28
 	MOVD  act+120(FP), R8
@@ -4406,7 +4371,6 @@ over2:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V20.B16
 	CMP   $0, R7
 	BLE   folded34
 	MOVD  act+120(FP), R8
@@ -4580,7 +4544,6 @@ fewer33:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V17.B16
 	CMP   $0, R7
 	BLE   folded40
 	MOVD  act+120(FP), R8
@@ -4733,7 +4696,6 @@ fewer39:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded46
 	MOVD  act+120(FP), R8
@@ -4864,7 +4826,6 @@ fewer45:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V11.B16
 	CMP   $0, R7
 	BLE   folded52
 	MOVD  act+120(FP), R8
@@ -4966,7 +4927,6 @@ fewer51:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded58
 	MOVD  act+120(FP), R8
@@ -5071,7 +5031,6 @@ narrower1:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded66
 	MOVD  act+120(FP), R8
@@ -5198,7 +5157,6 @@ fewer65:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded72
 	MOVD  act+120(FP), R8
@@ -5311,7 +5269,6 @@ fewer71:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded78
 	MOVD  act+120(FP), R8
@@ -5409,7 +5366,6 @@ fewer77:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded84
 	MOVD  act+120(FP), R8
@@ -5486,7 +5442,6 @@ fewer83:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded90
 	MOVD  act+120(FP), R8
@@ -5581,7 +5536,6 @@ over64:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
 	CMP   $0, R7
 	BLE   folded96
 	MOVD  act+120(FP), R8
@@ -5725,7 +5679,6 @@ fewer95:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V12.B16
 	CMP   $0, R7
 	BLE   folded102
 	MOVD  act+120(FP), R8
@@ -5853,7 +5806,6 @@ fewer101:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V10.B16
 	CMP   $0, R7
 	BLE   folded108
 	MOVD  act+120(FP), R8
@@ -5964,7 +5916,6 @@ fewer107:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded114
 	MOVD  act+120(FP), R8
@@ -6051,7 +6002,6 @@ fewer113:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded120
 	MOVD  act+120(FP), R8
@@ -6139,7 +6089,6 @@ narrower63:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded127
 	MOVD  act+120(FP), R8
@@ -6236,7 +6185,6 @@ fewer126:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V7.B16
 	CMP   $0, R7
 	BLE   folded133
 	MOVD  act+120(FP), R8
@@ -6324,7 +6272,6 @@ fewer132:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded139
 	MOVD  act+120(FP), R8
@@ -6402,7 +6349,6 @@ fewer138:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V5.B16
 	CMP   $0, R7
 	BLE   folded145
 	MOVD  act+120(FP), R8
@@ -6464,7 +6410,6 @@ fewer144:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V4.B16
 	CMP   $0, R7
 	BLE   folded151
 	MOVD  act+120(FP), R8
@@ -6534,7 +6479,6 @@ over125:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
 	CMP   $0, R7
 	BLE   folded157
 	MOVD  act+120(FP), R8
@@ -6631,7 +6575,6 @@ fewer156:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V7.B16
 	CMP   $0, R7
 	BLE   folded163
 	MOVD  act+120(FP), R8
@@ -6719,7 +6662,6 @@ fewer162:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded169
 	MOVD  act+120(FP), R8
@@ -6797,7 +6739,6 @@ fewer168:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V5.B16
 	CMP   $0, R7
 	BLE   folded175
 	MOVD  act+120(FP), R8
@@ -6859,7 +6800,6 @@ fewer174:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V4.B16
 	CMP   $0, R7
 	BLE   folded181
 	MOVD  act+120(FP), R8
@@ -6960,7 +6900,6 @@ again8:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole11
@@ -7254,7 +7193,6 @@ again29:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole32
@@ -7558,7 +7496,6 @@ again49:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole52
@@ -7798,7 +7735,6 @@ again64:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole73
@@ -8274,7 +8210,6 @@ again121:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole124
@@ -8532,7 +8467,6 @@ again142:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V18.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole145
@@ -8792,7 +8726,6 @@ again162:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole165
@@ -9012,7 +8945,6 @@ again177:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V14.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole186
@@ -9368,7 +9300,6 @@ again220:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole223
@@ -9640,7 +9571,6 @@ again244:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole247
@@ -9923,7 +9853,6 @@ again267:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole270
@@ -10146,7 +10075,6 @@ again285:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole292
@@ -10620,7 +10548,6 @@ again344:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole347
@@ -10856,7 +10783,6 @@ again368:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V15.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole371
@@ -11095,7 +11021,6 @@ again391:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole394
@@ -11298,7 +11223,6 @@ again409:
 	MOVD  ldy+64(FP), R5
 	MOVD  x+72(FP), R6
 	MOVD  ldx+80(FP), R7
-	VMOVI $0, V11.B16
 	MOVD  n+120(FP), R8
 	CMP   $4, R8
 	BGE   whole416
@@ -12160,20 +12084,19 @@ end13:
 
 without10:
 	// dz = dy·act'(y)
-	MOVD  dy+8(FP), R0
-	MOVD  lddy+16(FP), R1
-	MOVD  y+24(FP), R2
-	MOVD  ldy+32(FP), R3
-	MOVD  cols+48(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R1, R6, R7
-	ADD   R3, R2, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
-	VMOVI $0, V3.B16
-	CMP   $8, R4
-	BLT   tail74
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD y+24(FP), R2
+	MOVD ldy+32(FP), R3
+	MOVD cols+48(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	CMP  $8, R4
+	BLT  tail74
 
 block73:
 	FMOVQ 0(R0), F1
@@ -13268,18 +13191,17 @@ end163:
 
 without160:
 	// dz = dy·act'(y)
-	MOVD  dy+8(FP), R0
-	MOVD  lddy+16(FP), R1
-	MOVD  y+24(FP), R2
-	MOVD  ldy+32(FP), R3
-	MOVD  cols+48(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R3, R2, R7
-	ADD   R3, R7, R8
-	VMOVI $0, V3.B16
-	CMP   $8, R4
-	BLT   tail212
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD y+24(FP), R2
+	MOVD ldy+32(FP), R3
+	MOVD cols+48(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R3, R2, R7
+	ADD  R3, R7, R8
+	CMP  $8, R4
+	BLT  tail212
 
 block211:
 	FMOVQ 0(R0), F1
@@ -14133,16 +14055,15 @@ end286:
 
 without283:
 	// dz = dy·act'(y)
-	MOVD  dy+8(FP), R0
-	MOVD  lddy+16(FP), R1
-	MOVD  y+24(FP), R2
-	MOVD  ldy+32(FP), R3
-	MOVD  cols+48(FP), R4
-	ADD   R1, R0, R5
-	ADD   R3, R2, R6
-	VMOVI $0, V3.B16
-	CMP   $8, R4
-	BLT   tail323
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD y+24(FP), R2
+	MOVD ldy+32(FP), R3
+	MOVD cols+48(FP), R4
+	ADD  R1, R0, R5
+	ADD  R3, R2, R6
+	CMP  $8, R4
+	BLT  tail323
 
 block322:
 	FMOVQ 0(R0), F1
@@ -14750,14 +14671,13 @@ end380:
 
 without377:
 	// dz = dy·act'(y)
-	MOVD  dy+8(FP), R0
-	MOVD  lddy+16(FP), R1
-	MOVD  y+24(FP), R2
-	MOVD  ldy+32(FP), R3
-	MOVD  cols+48(FP), R4
-	VMOVI $0, V3.B16
-	CMP   $8, R4
-	BLT   tail405
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD y+24(FP), R2
+	MOVD ldy+32(FP), R3
+	MOVD cols+48(FP), R4
+	CMP  $8, R4
+	BLT  tail405
 
 block404:
 	FMOVQ 0(R0), F1
@@ -15254,20 +15174,19 @@ end13:
 
 without10:
 	// dz = dy·act'(y)
-	MOVD  dy+8(FP), R0
-	MOVD  lddy+16(FP), R1
-	MOVD  y+24(FP), R2
-	MOVD  ldy+32(FP), R3
-	MOVD  cols+48(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R1, R6, R7
-	ADD   R3, R2, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
-	VMOVI $0, V3.B16
-	CMP   $4, R4
-	BLT   tail18
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD y+24(FP), R2
+	MOVD ldy+32(FP), R3
+	MOVD cols+48(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R3, R2, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	CMP  $4, R4
+	BLT  tail18
 
 block17:
 	FMOVQ 0(R0), F1
@@ -15669,18 +15588,17 @@ end35:
 
 without32:
 	// dz = dy·act'(y)
-	MOVD  dy+8(FP), R0
-	MOVD  lddy+16(FP), R1
-	MOVD  y+24(FP), R2
-	MOVD  ldy+32(FP), R3
-	MOVD  cols+48(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R3, R2, R7
-	ADD   R3, R7, R8
-	VMOVI $0, V3.B16
-	CMP   $4, R4
-	BLT   tail40
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD y+24(FP), R2
+	MOVD ldy+32(FP), R3
+	MOVD cols+48(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R3, R2, R7
+	ADD  R3, R7, R8
+	CMP  $4, R4
+	BLT  tail40
 
 block39:
 	FMOVQ 0(R0), F1
@@ -16009,16 +15927,15 @@ end58:
 
 without55:
 	// dz = dy·act'(y)
-	MOVD  dy+8(FP), R0
-	MOVD  lddy+16(FP), R1
-	MOVD  y+24(FP), R2
-	MOVD  ldy+32(FP), R3
-	MOVD  cols+48(FP), R4
-	ADD   R1, R0, R5
-	ADD   R3, R2, R6
-	VMOVI $0, V3.B16
-	CMP   $4, R4
-	BLT   tail63
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD y+24(FP), R2
+	MOVD ldy+32(FP), R3
+	MOVD cols+48(FP), R4
+	ADD  R1, R0, R5
+	ADD  R3, R2, R6
+	CMP  $4, R4
+	BLT  tail63
 
 block62:
 	FMOVQ 0(R0), F1
@@ -16269,14 +16186,13 @@ end80:
 
 without77:
 	// dz = dy·act'(y)
-	MOVD  dy+8(FP), R0
-	MOVD  lddy+16(FP), R1
-	MOVD  y+24(FP), R2
-	MOVD  ldy+32(FP), R3
-	MOVD  cols+48(FP), R4
-	VMOVI $0, V3.B16
-	CMP   $4, R4
-	BLT   tail85
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD y+24(FP), R2
+	MOVD ldy+32(FP), R3
+	MOVD cols+48(FP), R4
+	CMP  $4, R4
+	BLT  tail85
 
 block84:
 	FMOVQ 0(R0), F1
@@ -16419,13 +16335,12 @@ none5:
 
 // func gateAroundNEONF32(dy *float32, y *float32, n int, act int)
 TEXT ·gateAroundNEONF32(SB), NOSPLIT, $0-32
-	MOVD  act+24(FP), R0
-	CMP   $1, R0
-	BNE   other2
-	MOVD  dy+0(FP), R0
-	MOVD  y+8(FP), R1
-	MOVD  n+16(FP), R2
-	VMOVI $0, V2.B16
+	MOVD act+24(FP), R0
+	CMP  $1, R0
+	BNE  other2
+	MOVD dy+0(FP), R0
+	MOVD y+8(FP), R1
+	MOVD n+16(FP), R2
 
 lines3:
 	// dz = dy·act'(y)
@@ -16462,13 +16377,12 @@ gated1:
 
 // func gateAroundNEONF64(dy *float64, y *float64, n int, act int)
 TEXT ·gateAroundNEONF64(SB), NOSPLIT, $0-32
-	MOVD  act+24(FP), R0
-	CMP   $1, R0
-	BNE   other2
-	MOVD  dy+0(FP), R0
-	MOVD  y+8(FP), R1
-	MOVD  n+16(FP), R2
-	VMOVI $0, V2.B16
+	MOVD act+24(FP), R0
+	CMP  $1, R0
+	BNE  other2
+	MOVD dy+0(FP), R0
+	MOVD y+8(FP), R1
+	MOVD n+16(FP), R2
 
 lines3:
 	// dz = dy·act'(y)
