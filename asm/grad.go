@@ -106,6 +106,65 @@ func (r gradRow) fold(m Machine, w width, d derivative, dz, db []Vec, dw [][]Vec
 	m.Add(r.x, r.ldx)
 }
 
+// run is fold for a block of as many rows as a vector has lanes, if they lie tight: it loads,
+// multiplies and stores whole vectors, of which few lie across cache lines, and shifts each
+// row out of two neighbours.
+func (r gradRow) run(m Machine, w width, d derivative, dz [][]Vec, db []Vec, dw [][]Vec) {
+	s := m.Spec()
+	lanes, cols := s.Lanes(), w.span()/s.Float.Size
+	own := map[int]Vec{} // the registers of vectors that are in a row as they are
+	for i := range dz {
+		for q, z := range dz[i] {
+			if first := i*cols + q*lanes; first%lanes == 0 {
+				own[first/lanes] = z
+			}
+		}
+	}
+	loaded := map[int]Vec{}
+	vector := func(n int) Vec {
+		if z, ok := loaded[n]; ok {
+			return z
+		}
+		z, ok := own[n]
+		if !ok {
+			z = m.Vec()
+		}
+		m.Load(z, At(r.dy, n*s.VecBytes))
+		if d.times != nil {
+			m.Load(r.yv, At(r.y, n*s.VecBytes))
+			d.times(m, z, r.yv, r.by)
+			m.Store(At(r.dy, n*s.VecBytes), z)
+		}
+		loaded[n] = z
+		return z
+	}
+	for i := range dz {
+		for q, z := range dz[i] {
+			first := i*cols + q*lanes
+			n, by, end := first/lanes, first%lanes, first+w.size(q)/s.Float.Size
+			switch from := vector(n); {
+			case by > 0 && end > (n+1)*lanes:
+				m.Shift(z, from, vector(n+1), by)
+			case by > 0:
+				m.Shift(z, from, from, by)
+			}
+			w.on(m, q).AddVec(db[q], db[q], z)
+			for n, v := range loaded {
+				if _, kept := own[n]; !kept && (n+1)*lanes <= end { // nothing more of it is wanted
+					m.FreeVecs(v)
+					delete(loaded, n)
+				}
+			}
+		}
+		for k := range dw {
+			w.fold(m, dw[k], dz[i], At(r.x, k*s.Float.Size), r.xv)
+		}
+		m.Add(r.x, r.ldx)
+	}
+	m.AddConst(r.dy, cols*s.VecBytes)
+	m.AddConst(r.y, cols*s.VecBytes)
+}
+
 // free gives back its integer registers.
 func (r gradRow) free(m Machine) { m.FreeInts(r.dy, r.lddy, r.y, r.ldy, r.x, r.ldx) }
 
@@ -357,6 +416,16 @@ func (p gradBothPass) fold(w width) [][]Vec {
 	row.yv, row.xv, row.by = p.Vec(), p.Vec(), p.Vec()
 	p.Gater(row.by)
 	left, whole, folded := arg(p, "n"), p.NewLabel("whole"), p.NewLabel("folded")
+	if p.Spec().Shifts && w.bytes == p.Spec().VecBytes && w.last < w.bytes {
+		loose := p.NewLabel("loose")
+		p.JumpIf(left, Less, lanes, loose)
+		p.JumpIf(*w.back, NotEqual, 0, loose)
+		p.JumpIf(row.lddy, NotEqual, w.span(), loose)
+		p.JumpIf(row.ldy, NotEqual, w.span(), loose)
+		row.run(p, w, p.d, dz, p.sums[0], p.sums[1:])
+		p.Jump(folded)
+		p.Label(loose)
+	}
 	p.JumpIf(left, AtLeast, lanes, whole)
 	for _, z := range dz[1:] {
 		for _, v := range z {

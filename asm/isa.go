@@ -71,6 +71,7 @@ type Spec struct {
 	Ints     int  // number of integer registers a kernel may use
 	PartVecs int  // vector registers that a Part occupies
 	Masks    bool // whether a Part is loaded and stored as fast as a vector
+	Shifts   bool // whether there is Shift
 	Scalars  int  // neighbours in memory that one register holds for FMAScalar
 	Columns  int  // of a square that LoadColumns returns
 
@@ -249,6 +250,9 @@ type Machine interface {
 	// sets all lanes of v so that they select element i.
 	Permute(d, s, by Vec)
 	Selector(v Vec, i Int)
+
+	// Shift: d's lane l is lane l+by of lo and hi, one behind the other.
+	Shift(d, lo, hi Vec, by int)
 
 	// LoadTurned returns the columns of as many rows in memory as a vector has
 	// lanes, cols elements each. If few is not nil there are only so many rows, at

@@ -398,6 +398,8 @@ func (m *neon) Permute(d, s, by Vec) {
 	m.op("VTBL", m.b16(by), "["+m.b16(s)+"]", m.b16(d))
 }
 
+func (m *neon) Shift(Vec, Vec, Vec, int) { panic("no Shift") }
+
 func (m *neon) Selector(v Vec, i Int) {
 	t, u := m.Int(), m.Int()
 	each, first := uint64(0x0808080808080808), uint64(0x0706050403020100)

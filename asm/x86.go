@@ -68,7 +68,7 @@ func newAVX512VL(c *build.Context, f Float) Machine {
 
 func avx512Of(c *build.Context, f Float, isa string, bytes, inPlace int, t Tuning) Machine {
 	return &avx512{inPlace: inPlace, place: make(map[Vec]Addr), parted: new(bool), x86: newX86(c, Spec{
-		ISA: isa, Float: f, VecBytes: bytes, Vecs: 32, Masks: true,
+		ISA: isa, Float: f, VecBytes: bytes, Vecs: 32, Masks: true, Shifts: true,
 		Tuning: t,
 	})}
 }
@@ -740,6 +740,8 @@ func (m *avx2) MulScalar(d, a, s Vec)           { m.MulVec(d, a, s) }
 // those of float64 are pairs of 32 bits.
 func (m *avx2) Permute(d, s, by Vec) { m.VPERMPS(m.ymm(s), m.ymm(by), m.ymm(d)) }
 
+func (m *avx2) Shift(Vec, Vec, Vec, int) { panic("no Shift") }
+
 func (m *avx2) Selector(v Vec, i Int) {
 	if m.spec.Float == F32 {
 		m.VMOVD(m.gp(i).As32(), m.xmm(v))
@@ -867,6 +869,10 @@ func (m *avx512) MulScalar(d, a, s Vec) {
 
 func (m *avx512) Permute(d, s, by Vec) {
 	pick(&m.x86, m.VPERMPS, m.VPERMPD)(m.vec(s), m.vec(by), m.vec(d))
+}
+
+func (m *avx512) Shift(d, lo, hi Vec, by int) {
+	pick(&m.x86, m.VALIGND, m.VALIGNQ)(imm(by), m.vec(lo), m.vec(hi), m.vec(d))
 }
 
 func (m *avx512) Selector(v Vec, i Int) {

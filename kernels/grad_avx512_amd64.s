@@ -25368,21 +25368,158 @@ again38:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole41
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
+	JLT          loose43
+	TESTQ        BX, BX
+	JNE          loose43
+	CMPQ         DX, $0x50
+	JNE          loose43
+	CMPQ         DI, $0x50
+	JNE          loose43
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z8
+	VMOVUPD      Z8, (CX)
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX), Z9
+	VMOVUPD      64(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z9
+	VMOVUPD      Z9, 64(CX)
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         R9, R8
+	VMOVUPD      128(CX), Z27
+	VMOVUPD      128(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z27
+	VMOVUPD      Z27, 128(CX)
+	VALIGNQ      $0x02, Z9, Z27, Z10
+	VADDPD       Z10, Z2, Z2
+	VALIGNQ      $0x02, Z27, Z27, Z11
+	VADDPD       X11, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  X25, X11, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  X25, X11, X7
+	ADDQ         R9, R8
+	VMOVUPD      192(CX), Z28
+	VMOVUPD      192(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z28
+	VMOVUPD      Z28, 192(CX)
+	VALIGNQ      $0x04, Z27, Z28, Z12
+	VADDPD       Z12, Z2, Z2
+	VALIGNQ      $0x04, Z28, Z28, Z13
+	VADDPD       X13, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  X25, X13, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  X25, X13, X7
+	ADDQ         R9, R8
+	VMOVUPD      256(CX), Z27
+	VMOVUPD      256(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z27
+	VMOVUPD      Z27, 256(CX)
+	VALIGNQ      $0x06, Z28, Z27, Z14
+	VADDPD       Z14, Z2, Z2
+	VALIGNQ      $0x06, Z27, Z27, Z15
+	VADDPD       X15, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  X25, X15, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  X25, X15, X7
+	ADDQ         R9, R8
+	VMOVUPD      320(CX), Z16
+	VMOVUPD      320(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z16
+	VMOVUPD      Z16, 320(CX)
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      384(CX), Z17
+	VMOVUPD      384(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z17
+	VMOVUPD      Z17, 384(CX)
+	VADDPD       X17, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  X25, X17, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  X25, X17, X7
+	ADDQ         R9, R8
+	VMOVUPD      448(CX), Z27
+	VMOVUPD      448(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z27
+	VMOVUPD      Z27, 448(CX)
+	VALIGNQ      $0x02, Z17, Z27, Z18
+	VADDPD       Z18, Z2, Z2
+	VALIGNQ      $0x02, Z27, Z27, Z19
+	VADDPD       X19, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  X25, X19, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  X25, X19, X7
+	ADDQ         R9, R8
+	VMOVUPD      512(CX), Z28
+	VMOVUPD      512(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z28
+	VMOVUPD      Z28, 512(CX)
+	VALIGNQ      $0x04, Z27, Z28, Z20
+	VADDPD       Z20, Z2, Z2
+	VALIGNQ      $0x04, Z28, Z28, Z21
+	VADDPD       X21, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  X25, X21, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  X25, X21, X7
+	ADDQ         R9, R8
+	VMOVUPD      576(CX), Z27
+	VMOVUPD      576(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z27
+	VMOVUPD      Z27, 576(CX)
+	VALIGNQ      $0x06, Z28, Z27, Z22
+	VADDPD       Z22, Z2, Z2
+	VALIGNQ      $0x06, Z27, Z27, Z23
+	VADDPD       X23, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  X25, X23, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  X25, X23, X7
+	ADDQ         R9, R8
+	ADDQ         $0x00000280, CX
+	ADDQ         $0x00000280, SI
+	JMP          folded42
+
+loose43:
+	CMPQ   R10, $0x08
+	JGE    whole41
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
 
 whole41:
 	VMOVUPD      (CX), Z8
@@ -25555,12 +25692,12 @@ whole41:
 folded42:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some43
+	JGE  some44
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some43:
+some44:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -25620,17 +25757,17 @@ some43:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over53
+	JLE              over54
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over53:
+over54:
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some55
+	JGE              some56
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -25646,34 +25783,34 @@ over53:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored57
+	JLE              stored58
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored57
+	JLE              stored58
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored57
+	JLE              stored58
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored57
+	JLE              stored58
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored57
+	JLE              stored58
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored57
+	JLE              stored58
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored57
+	JLE              stored58
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored57:
+stored58:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -25684,7 +25821,7 @@ stored57:
 	CMPQ   CX, $0x01
 	JGE    again38
 
-some55:
+some56:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -25706,33 +25843,33 @@ some55:
 	VMOVUPD X7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some58
+	JGE     some59
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some58:
+some59:
 	JMP turned7
 
 over37:
 	CMPQ   BX, $0x0d
-	JGE    over59
+	JGE    over60
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept61
+	JE     kept62
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready62
+	JMP    ready63
 
-kept61:
+kept62:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -25746,8 +25883,8 @@ kept61:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Y7
 
-ready62:
-again60:
+ready63:
+again61:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -25761,23 +25898,164 @@ again60:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole63
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
+	JLT          loose66
+	TESTQ        BX, BX
+	JNE          loose66
+	CMPQ         DX, $0x60
+	JNE          loose66
+	CMPQ         DI, $0x60
+	JNE          loose66
+	VMOVUPD      (CX), Z8
+	VMOVUPD      (SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z8
+	VMOVUPD      Z8, (CX)
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX), Z9
+	VMOVUPD      64(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z9
+	VMOVUPD      Z9, 64(CX)
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         R9, R8
+	VMOVUPD      128(CX), Z27
+	VMOVUPD      128(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z27
+	VMOVUPD      Z27, 128(CX)
+	VALIGNQ      $0x04, Z9, Z27, Z10
+	VADDPD       Z10, Z2, Z2
+	VALIGNQ      $0x04, Z27, Z27, Z11
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Y25, Y11, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Y25, Y11, Y7
+	ADDQ         R9, R8
+	VMOVUPD      192(CX), Z12
+	VMOVUPD      192(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z12
+	VMOVUPD      Z12, 192(CX)
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      256(CX), Z13
+	VMOVUPD      256(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z13
+	VMOVUPD      Z13, 256(CX)
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Y25, Y13, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Y25, Y13, Y7
+	ADDQ         R9, R8
+	VMOVUPD      320(CX), Z27
+	VMOVUPD      320(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z27
+	VMOVUPD      Z27, 320(CX)
+	VALIGNQ      $0x04, Z13, Z27, Z14
+	VADDPD       Z14, Z2, Z2
+	VALIGNQ      $0x04, Z27, Z27, Z15
+	VADDPD       Y15, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Y25, Y15, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Y25, Y15, Y7
+	ADDQ         R9, R8
+	VMOVUPD      384(CX), Z16
+	VMOVUPD      384(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z16
+	VMOVUPD      Z16, 384(CX)
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      448(CX), Z17
+	VMOVUPD      448(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z17
+	VMOVUPD      Z17, 448(CX)
+	VADDPD       Y17, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Y25, Y17, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Y25, Y17, Y7
+	ADDQ         R9, R8
+	VMOVUPD      512(CX), Z27
+	VMOVUPD      512(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z27
+	VMOVUPD      Z27, 512(CX)
+	VALIGNQ      $0x04, Z17, Z27, Z18
+	VADDPD       Z18, Z2, Z2
+	VALIGNQ      $0x04, Z27, Z27, Z19
+	VADDPD       Y19, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Y25, Y19, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Y25, Y19, Y7
+	ADDQ         R9, R8
+	VMOVUPD      576(CX), Z20
+	VMOVUPD      576(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z20
+	VMOVUPD      Z20, 576(CX)
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      640(CX), Z21
+	VMOVUPD      640(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z21
+	VMOVUPD      Z21, 640(CX)
+	VADDPD       Y21, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Y25, Y21, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Y25, Y21, Y7
+	ADDQ         R9, R8
+	VMOVUPD      704(CX), Z27
+	VMOVUPD      704(SI), Z24
+	VFIXUPIMMPD  $0x00, Z26, Z24, Z27
+	VMOVUPD      Z27, 704(CX)
+	VALIGNQ      $0x04, Z21, Z27, Z22
+	VADDPD       Z22, Z2, Z2
+	VALIGNQ      $0x04, Z27, Z27, Z23
+	VADDPD       Y23, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Y25, Y23, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Y25, Y23, Y7
+	ADDQ         R9, R8
+	ADDQ         $0x00000300, CX
+	ADDQ         $0x00000300, SI
+	JMP          folded65
 
-whole63:
+loose66:
+	CMPQ   R10, $0x08
+	JGE    whole64
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole64:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z8
@@ -25798,7 +26076,7 @@ whole63:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded64
+	JLE          folded65
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z10
@@ -25819,7 +26097,7 @@ whole63:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded64
+	JLE          folded65
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z12
@@ -25840,7 +26118,7 @@ whole63:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded64
+	JLE          folded65
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z14
@@ -25861,7 +26139,7 @@ whole63:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded64
+	JLE          folded65
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z16
@@ -25882,7 +26160,7 @@ whole63:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded64
+	JLE          folded65
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z18
@@ -25903,7 +26181,7 @@ whole63:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded64
+	JLE          folded65
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z20
@@ -25924,7 +26202,7 @@ whole63:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded64
+	JLE          folded65
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z22
@@ -25945,15 +26223,15 @@ whole63:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded64:
+folded65:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some65
+	JGE  some67
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some65:
+some67:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26013,29 +26291,29 @@ some65:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over75
+	JLE              over77
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over75:
+over77:
 	CMPQ             BX, $0x50
-	JLE              over76
+	JLE              over78
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 
-over76:
+over78:
 	CMPQ             BX, $0x48
-	JLE              over77
+	JLE              over79
 	VFMADD231PD.BCST 80(CX), Z19, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z19, Z1
 
-over77:
+over79:
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some79
+	JGE              some81
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -26051,34 +26329,34 @@ over77:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored81
+	JLE              stored83
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored81
+	JLE              stored83
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored81
+	JLE              stored83
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored81
+	JLE              stored83
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored81
+	JLE              stored83
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored81
+	JLE              stored83
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored81
+	JLE              stored83
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored81:
+stored83:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -26087,9 +26365,9 @@ stored81:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again60
+	JGE    again61
 
-some79:
+some81:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26111,31 +26389,31 @@ some79:
 	VMOVUPD Y7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some82
+	JGE     some84
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some82:
+some84:
 	JMP turned7
 
-over59:
+over60:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept84
+	JE     kept86
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready85
+	JMP    ready87
 
-kept84:
+kept86:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -26149,8 +26427,8 @@ kept84:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Z7
 
-ready85:
-again83:
+ready87:
+again85:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -26164,7 +26442,7 @@ again83:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole86
+	JGE          whole88
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
@@ -26180,7 +26458,7 @@ again83:
 	VPXORD       Z22, Z22, Z22
 	VPXORD       Z23, Z23, Z23
 
-whole86:
+whole88:
 	VMOVUPD      (CX), Z8
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z8
@@ -26201,7 +26479,7 @@ whole86:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded87
+	JLE          folded89
 	VMOVUPD      (CX), Z10
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z10
@@ -26222,7 +26500,7 @@ whole86:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded87
+	JLE          folded89
 	VMOVUPD      (CX), Z12
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z12
@@ -26243,7 +26521,7 @@ whole86:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded87
+	JLE          folded89
 	VMOVUPD      (CX), Z14
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z14
@@ -26264,7 +26542,7 @@ whole86:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded87
+	JLE          folded89
 	VMOVUPD      (CX), Z16
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z16
@@ -26285,7 +26563,7 @@ whole86:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded87
+	JLE          folded89
 	VMOVUPD      (CX), Z18
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z18
@@ -26306,7 +26584,7 @@ whole86:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded87
+	JLE          folded89
 	VMOVUPD      (CX), Z20
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z20
@@ -26327,7 +26605,7 @@ whole86:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded87
+	JLE          folded89
 	VMOVUPD      (CX), Z22
 	VMOVUPD      (SI), Z24
 	VFIXUPIMMPD  $0x00, Z26, Z24, Z22
@@ -26348,15 +26626,15 @@ whole86:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded87:
+folded89:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some88
+	JGE  some90
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some88:
+some90:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26428,53 +26706,53 @@ some88:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over98
+	JLE              over100
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over98:
+over100:
 	CMPQ             BX, $0x70
-	JLE              over99
+	JLE              over101
 	VFMADD231PD.BCST 72(CX), Z23, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
 
-over99:
+over101:
 	CMPQ             BX, $0x68
-	JLE              over100
+	JLE              over102
 	VFMADD231PD.BCST 80(CX), Z21, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
 
-over100:
+over102:
 	CMPQ             BX, $0x60
-	JLE              over101
+	JLE              over103
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 
-over101:
+over103:
 	CMPQ             BX, $0x58
-	JLE              over102
+	JLE              over104
 	VFMADD231PD.BCST 96(CX), Z8, Z0
 	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
 
-over102:
+over104:
 	CMPQ             BX, $0x50
-	JLE              over103
+	JLE              over105
 	VFMADD231PD.BCST 104(CX), Z19, Z0
 	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
 
-over103:
+over105:
 	CMPQ             BX, $0x48
-	JLE              over104
+	JLE              over106
 	VFMADD231PD.BCST 112(CX), Z11, Z0
 	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
 
-over104:
+over106:
 	VFMADD231PD.BCST 120(CX), Z15, Z0
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some106
+	JGE              some108
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -26490,34 +26768,34 @@ over104:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored108
+	JLE              stored110
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored108
+	JLE              stored110
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored108
+	JLE              stored110
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored108
+	JLE              stored110
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored108
+	JLE              stored110
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored108
+	JLE              stored110
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored108
+	JLE              stored110
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored108:
+stored110:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -26526,9 +26804,9 @@ stored108:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again83
+	JGE    again85
 
-some106:
+some108:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26550,28 +26828,28 @@ some106:
 	VMOVUPD Z7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some109
+	JGE     some111
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some109:
+some111:
 	JMP turned7
 
 narrower35:
 	CMPQ BX, $0x08
-	JNE  over110
+	JNE  over112
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept112
+	JE     kept114
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready113
+	JMP    ready115
 
-kept112:
+kept114:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -26582,8 +26860,8 @@ kept112:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Z6
 
-ready113:
-again111:
+ready115:
+again113:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -26597,7 +26875,7 @@ again111:
 	VPBROADCASTD R10, Z18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole114
+	JGE          whole116
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -26606,7 +26884,7 @@ again111:
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 
-whole114:
+whole116:
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z16
 	VFIXUPIMMPD      $0x00, Z18, Z16, Z8
@@ -26618,7 +26896,7 @@ whole114:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded115
+	JLE              folded117
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z16
 	VFIXUPIMMPD      $0x00, Z18, Z16, Z9
@@ -26630,7 +26908,7 @@ whole114:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded115
+	JLE              folded117
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z16
 	VFIXUPIMMPD      $0x00, Z18, Z16, Z10
@@ -26642,7 +26920,7 @@ whole114:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded115
+	JLE              folded117
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z16
 	VFIXUPIMMPD      $0x00, Z18, Z16, Z11
@@ -26654,7 +26932,7 @@ whole114:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded115
+	JLE              folded117
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z16
 	VFIXUPIMMPD      $0x00, Z18, Z16, Z12
@@ -26666,7 +26944,7 @@ whole114:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded115
+	JLE              folded117
 	VMOVUPD          (CX), Z13
 	VMOVUPD          (SI), Z16
 	VFIXUPIMMPD      $0x00, Z18, Z16, Z13
@@ -26678,7 +26956,7 @@ whole114:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded115
+	JLE              folded117
 	VMOVUPD          (CX), Z14
 	VMOVUPD          (SI), Z16
 	VFIXUPIMMPD      $0x00, Z18, Z16, Z14
@@ -26690,7 +26968,7 @@ whole114:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded115
+	JLE              folded117
 	VMOVUPD          (CX), Z15
 	VMOVUPD          (SI), Z16
 	VFIXUPIMMPD      $0x00, Z18, Z16, Z15
@@ -26702,15 +26980,15 @@ whole114:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded115:
+folded117:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some116
+	JGE  some118
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some116:
+some118:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -26757,7 +27035,7 @@ some116:
 	VFMADD231PD.BCST 56(CX)(DX*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some126
+	JGE              some128
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -26773,34 +27051,34 @@ some116:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored128
+	JLE              stored130
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored128
+	JLE              stored130
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored128
+	JLE              stored130
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored128
+	JLE              stored130
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored128
+	JLE              stored130
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored128
+	JLE              stored130
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored128
+	JLE              stored130
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored128:
+stored130:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -26809,9 +27087,9 @@ stored128:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again111
+	JGE    again113
 
-some126:
+some128:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -26827,28 +27105,28 @@ some126:
 	VMOVUPD Z6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some129
+	JGE     some131
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some129:
+some131:
 	JMP turned7
 
-over110:
+over112:
 	CMPQ BX, $0x04
-	JNE  over130
+	JNE  over132
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept132
+	JE     kept134
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready133
+	JMP    ready135
 
-kept132:
+kept134:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -26859,8 +27137,8 @@ kept132:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Y6
 
-ready133:
-again131:
+ready135:
+again133:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -26874,7 +27152,7 @@ again131:
 	VPBROADCASTD R10, Z18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole134
+	JGE          whole136
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -26883,7 +27161,7 @@ again131:
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 
-whole134:
+whole136:
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y16
 	VFIXUPIMMPD      $0x00, Y18, Y16, Y8
@@ -26895,7 +27173,7 @@ whole134:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded135
+	JLE              folded137
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y16
 	VFIXUPIMMPD      $0x00, Y18, Y16, Y9
@@ -26907,7 +27185,7 @@ whole134:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded135
+	JLE              folded137
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y16
 	VFIXUPIMMPD      $0x00, Y18, Y16, Y10
@@ -26919,7 +27197,7 @@ whole134:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded135
+	JLE              folded137
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y16
 	VFIXUPIMMPD      $0x00, Y18, Y16, Y11
@@ -26931,7 +27209,7 @@ whole134:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded135
+	JLE              folded137
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y16
 	VFIXUPIMMPD      $0x00, Y18, Y16, Y12
@@ -26943,7 +27221,7 @@ whole134:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded135
+	JLE              folded137
 	VMOVUPD          (CX), Y13
 	VMOVUPD          (SI), Y16
 	VFIXUPIMMPD      $0x00, Y18, Y16, Y13
@@ -26955,7 +27233,7 @@ whole134:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded135
+	JLE              folded137
 	VMOVUPD          (CX), Y14
 	VMOVUPD          (SI), Y16
 	VFIXUPIMMPD      $0x00, Y18, Y16, Y14
@@ -26967,7 +27245,7 @@ whole134:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded135
+	JLE              folded137
 	VMOVUPD          (CX), Y15
 	VMOVUPD          (SI), Y16
 	VFIXUPIMMPD      $0x00, Y18, Y16, Y15
@@ -26979,15 +27257,15 @@ whole134:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded135:
+folded137:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some136
+	JGE  some138
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some136:
+some138:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27014,7 +27292,7 @@ some136:
 	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some142
+	JGE              some144
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -27030,34 +27308,34 @@ some136:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored144
+	JLE              stored146
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored144
+	JLE              stored146
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored144
+	JLE              stored146
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored144
+	JLE              stored146
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored144
+	JLE              stored146
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored144
+	JLE              stored146
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored144
+	JLE              stored146
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored144:
+stored146:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -27066,9 +27344,9 @@ stored144:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again131
+	JGE    again133
 
-some142:
+some144:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27084,33 +27362,33 @@ some142:
 	VMOVUPD Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some145
+	JGE     some147
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some145:
+some147:
 	JMP turned7
 
-over130:
+over132:
 	CMPQ   BX, $0x04
-	JLT    over146
+	JLT    over148
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept148
+	JE     kept150
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready149
+	JMP    ready151
 
-kept148:
+kept150:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -27124,8 +27402,8 @@ kept148:
 	VMOVUPD (CX), Y6
 	VMOVUPD 32(CX)(BX*1), Y7
 
-ready149:
-again147:
+ready151:
+again149:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -27139,7 +27417,7 @@ again147:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole150
+	JGE          whole152
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
@@ -27155,7 +27433,7 @@ again147:
 	VPXORD       Z22, Z22, Z22
 	VPXORD       Z23, Z23, Z23
 
-whole150:
+whole152:
 	VMOVUPD      (CX), Y8
 	VMOVUPD      (SI), Y24
 	VFIXUPIMMPD  $0x00, Y26, Y24, Y8
@@ -27176,7 +27454,7 @@ whole150:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded151
+	JLE          folded153
 	VMOVUPD      (CX), Y10
 	VMOVUPD      (SI), Y24
 	VFIXUPIMMPD  $0x00, Y26, Y24, Y10
@@ -27197,7 +27475,7 @@ whole150:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded151
+	JLE          folded153
 	VMOVUPD      (CX), Y12
 	VMOVUPD      (SI), Y24
 	VFIXUPIMMPD  $0x00, Y26, Y24, Y12
@@ -27218,7 +27496,7 @@ whole150:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded151
+	JLE          folded153
 	VMOVUPD      (CX), Y14
 	VMOVUPD      (SI), Y24
 	VFIXUPIMMPD  $0x00, Y26, Y24, Y14
@@ -27239,7 +27517,7 @@ whole150:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded151
+	JLE          folded153
 	VMOVUPD      (CX), Y16
 	VMOVUPD      (SI), Y24
 	VFIXUPIMMPD  $0x00, Y26, Y24, Y16
@@ -27260,7 +27538,7 @@ whole150:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded151
+	JLE          folded153
 	VMOVUPD      (CX), Y18
 	VMOVUPD      (SI), Y24
 	VFIXUPIMMPD  $0x00, Y26, Y24, Y18
@@ -27281,7 +27559,7 @@ whole150:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded151
+	JLE          folded153
 	VMOVUPD      (CX), Y20
 	VMOVUPD      (SI), Y24
 	VFIXUPIMMPD  $0x00, Y26, Y24, Y20
@@ -27302,7 +27580,7 @@ whole150:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded151
+	JLE          folded153
 	VMOVUPD      (CX), Y22
 	VMOVUPD      (SI), Y24
 	VFIXUPIMMPD  $0x00, Y26, Y24, Y22
@@ -27323,15 +27601,15 @@ whole150:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded151:
+folded153:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some152
+	JGE  some154
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some152:
+some154:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27371,29 +27649,29 @@ some152:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over158
+	JLE              over160
 	VFMADD231PD.BCST 32(CX), Z9, Z0
 	VFMADD231PD.BCST 32(CX)(DX*1), Z9, Z1
 
-over158:
+over160:
 	CMPQ             BX, $0x30
-	JLE              over159
+	JLE              over161
 	VFMADD231PD.BCST 40(CX), Z8, Z0
 	VFMADD231PD.BCST 40(CX)(DX*1), Z8, Z1
 
-over159:
+over161:
 	CMPQ             BX, $0x28
-	JLE              over160
+	JLE              over162
 	VFMADD231PD.BCST 48(CX), Z19, Z0
 	VFMADD231PD.BCST 48(CX)(DX*1), Z19, Z1
 
-over160:
+over162:
 	VFMADD231PD.BCST 56(CX), Z17, Z0
 	VFMADD231PD.BCST 56(CX)(DX*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some162
+	JGE              some164
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -27409,34 +27687,34 @@ over160:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored164
+	JLE              stored166
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored164
+	JLE              stored166
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored164
+	JLE              stored166
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored164
+	JLE              stored166
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored164
+	JLE              stored166
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored164
+	JLE              stored166
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored164
+	JLE              stored166
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored164:
+stored166:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -27445,9 +27723,9 @@ stored164:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again147
+	JGE    again149
 
-some162:
+some164:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27469,28 +27747,28 @@ some162:
 	VMOVUPD Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some165
+	JGE     some167
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some165:
+some167:
 	JMP turned7
 
-over146:
+over148:
 	CMPQ BX, $0x02
-	JNE  over166
+	JNE  over168
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept168
+	JE     kept170
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready169
+	JMP    ready171
 
-kept168:
+kept170:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -27501,8 +27779,8 @@ kept168:
 	ADDQ    DX, CX
 	VMOVUPD (CX), X6
 
-ready169:
-again167:
+ready171:
+again169:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -27516,7 +27794,7 @@ again167:
 	VPBROADCASTD R10, Z18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole170
+	JGE          whole172
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -27525,7 +27803,7 @@ again167:
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 
-whole170:
+whole172:
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X8
@@ -27537,7 +27815,7 @@ whole170:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded171
+	JLE              folded173
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X9
@@ -27549,7 +27827,7 @@ whole170:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded171
+	JLE              folded173
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X10
@@ -27561,7 +27839,7 @@ whole170:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded171
+	JLE              folded173
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X11
@@ -27573,7 +27851,7 @@ whole170:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded171
+	JLE              folded173
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X12
@@ -27585,7 +27863,7 @@ whole170:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded171
+	JLE              folded173
 	VMOVUPD          (CX), X13
 	VMOVUPD          (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X13
@@ -27597,7 +27875,7 @@ whole170:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded171
+	JLE              folded173
 	VMOVUPD          (CX), X14
 	VMOVUPD          (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X14
@@ -27609,7 +27887,7 @@ whole170:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded171
+	JLE              folded173
 	VMOVUPD          (CX), X15
 	VMOVUPD          (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X15
@@ -27621,15 +27899,15 @@ whole170:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded171:
+folded173:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some172
+	JGE  some174
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some172:
+some174:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -27652,7 +27930,7 @@ some172:
 	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some176
+	JGE              some178
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -27668,34 +27946,34 @@ some172:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored178
+	JLE              stored180
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored178
+	JLE              stored180
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored178
+	JLE              stored180
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored178
+	JLE              stored180
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored178
+	JLE              stored180
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored178
+	JLE              stored180
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored178
+	JLE              stored180
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored178:
+stored180:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -27704,9 +27982,9 @@ stored178:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again167
+	JGE    again169
 
-some176:
+some178:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -27722,33 +28000,33 @@ some176:
 	VMOVUPD X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some179
+	JGE     some181
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some179:
+some181:
 	JMP turned7
 
-over166:
+over168:
 	CMPQ   BX, $0x02
-	JLT    over180
+	JLT    over182
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept182
+	JE     kept184
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready183
+	JMP    ready185
 
-kept182:
+kept184:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -27762,8 +28040,8 @@ kept182:
 	VMOVUPD (CX), X6
 	VMOVUPD 16(CX)(BX*1), X7
 
-ready183:
-again181:
+ready185:
+again183:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -27777,7 +28055,7 @@ again181:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole184
+	JGE          whole186
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
@@ -27793,7 +28071,7 @@ again181:
 	VPXORD       Z22, Z22, Z22
 	VPXORD       Z23, Z23, Z23
 
-whole184:
+whole186:
 	VMOVUPD      (CX), X8
 	VMOVUPD      (SI), X24
 	VFIXUPIMMPD  $0x00, X26, X24, X8
@@ -27814,7 +28092,7 @@ whole184:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded185
+	JLE          folded187
 	VMOVUPD      (CX), X10
 	VMOVUPD      (SI), X24
 	VFIXUPIMMPD  $0x00, X26, X24, X10
@@ -27835,7 +28113,7 @@ whole184:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded185
+	JLE          folded187
 	VMOVUPD      (CX), X12
 	VMOVUPD      (SI), X24
 	VFIXUPIMMPD  $0x00, X26, X24, X12
@@ -27856,7 +28134,7 @@ whole184:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded185
+	JLE          folded187
 	VMOVUPD      (CX), X14
 	VMOVUPD      (SI), X24
 	VFIXUPIMMPD  $0x00, X26, X24, X14
@@ -27877,7 +28155,7 @@ whole184:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded185
+	JLE          folded187
 	VMOVUPD      (CX), X16
 	VMOVUPD      (SI), X24
 	VFIXUPIMMPD  $0x00, X26, X24, X16
@@ -27898,7 +28176,7 @@ whole184:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded185
+	JLE          folded187
 	VMOVUPD      (CX), X18
 	VMOVUPD      (SI), X24
 	VFIXUPIMMPD  $0x00, X26, X24, X18
@@ -27919,7 +28197,7 @@ whole184:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded185
+	JLE          folded187
 	VMOVUPD      (CX), X20
 	VMOVUPD      (SI), X24
 	VFIXUPIMMPD  $0x00, X26, X24, X20
@@ -27940,7 +28218,7 @@ whole184:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded185
+	JLE          folded187
 	VMOVUPD      (CX), X22
 	VMOVUPD      (SI), X24
 	VFIXUPIMMPD  $0x00, X26, X24, X22
@@ -27961,15 +28239,15 @@ whole184:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded185:
+folded187:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some186
+	JGE  some188
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some186:
+some188:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28005,17 +28283,17 @@ some186:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over190
+	JLE              over192
 	VFMADD231PD.BCST 16(CX), Z9, Z0
 	VFMADD231PD.BCST 16(CX)(DX*1), Z9, Z1
 
-over190:
+over192:
 	VFMADD231PD.BCST 24(CX), Z8, Z0
 	VFMADD231PD.BCST 24(CX)(DX*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some192
+	JGE              some194
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -28031,34 +28309,34 @@ over190:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored194
+	JLE              stored196
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored194
+	JLE              stored196
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored194
+	JLE              stored196
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored194
+	JLE              stored196
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored194
+	JLE              stored196
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored194
+	JLE              stored196
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored194
+	JLE              stored196
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored194:
+stored196:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -28067,9 +28345,9 @@ stored194:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again181
+	JGE    again183
 
-some192:
+some194:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28091,25 +28369,25 @@ some192:
 	VMOVUPD X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some195
+	JGE     some197
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some195:
+some197:
 	JMP turned7
 
-over180:
+over182:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept197
+	JE     kept199
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready198
+	JMP    ready200
 
-kept197:
+kept199:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -28120,8 +28398,8 @@ kept197:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready198:
-again196:
+ready200:
+again198:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -28135,7 +28413,7 @@ again196:
 	VPBROADCASTD R10, Z18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole199
+	JGE          whole201
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -28144,7 +28422,7 @@ again196:
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 
-whole199:
+whole201:
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X8
@@ -28156,7 +28434,7 @@ whole199:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded200
+	JLE              folded202
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X9
@@ -28168,7 +28446,7 @@ whole199:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded200
+	JLE              folded202
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X10
@@ -28180,7 +28458,7 @@ whole199:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded200
+	JLE              folded202
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X11
@@ -28192,7 +28470,7 @@ whole199:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded200
+	JLE              folded202
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X12
@@ -28204,7 +28482,7 @@ whole199:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded200
+	JLE              folded202
 	VMOVSD           (CX), X13
 	VMOVSD           (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X13
@@ -28216,7 +28494,7 @@ whole199:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded200
+	JLE              folded202
 	VMOVSD           (CX), X14
 	VMOVSD           (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X14
@@ -28228,7 +28506,7 @@ whole199:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded200
+	JLE              folded202
 	VMOVSD           (CX), X15
 	VMOVSD           (SI), X16
 	VFIXUPIMMPD      $0x00, X18, X16, X15
@@ -28240,15 +28518,15 @@ whole199:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded200:
+folded202:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some201
+	JGE  some203
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some201:
+some203:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28269,7 +28547,7 @@ some201:
 	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some204
+	JGE              some206
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -28285,34 +28563,34 @@ some201:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored206
+	JLE              stored208
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored206
+	JLE              stored208
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored206
+	JLE              stored208
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored206
+	JLE              stored208
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored206
+	JLE              stored208
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored206
+	JLE              stored208
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored206
+	JLE              stored208
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored206:
+stored208:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -28321,9 +28599,9 @@ stored206:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again196
+	JGE    again198
 
-some204:
+some206:
 	VPXORD Z8, Z8, Z8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -28339,12 +28617,12 @@ some204:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some207
+	JGE    some209
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some207:
+some209:
 turned7:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
@@ -28375,34 +28653,34 @@ turned7:
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored209
+	JLE           stored211
 	VMOVUPD       X11, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored209
+	JLE           stored211
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored209
+	JLE           stored211
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored209
+	JLE           stored211
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPD       X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored209
+	JLE           stored211
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored209
+	JLE           stored211
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPD       X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored209
+	JLE           stored211
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
 
-stored209:
+stored211:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -28415,30 +28693,30 @@ stored209:
 	JMP    end2
 
 other3:
-block210:
+block212:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk211:
+chunk213:
 	CMPQ BX, $0x10
-	JLT  last212
+	JLT  last214
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept215
+	JE     kept217
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready216
+	JMP    ready218
 
-kept215:
+kept217:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -28452,8 +28730,8 @@ kept215:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX), Z7
 
-ready216:
-again214:
+ready218:
+again216:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -28467,7 +28745,7 @@ again214:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole217
+	JGE          whole219
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
@@ -28483,7 +28761,7 @@ again214:
 	VPXORD       Z22, Z22, Z22
 	VPXORD       Z23, Z23, Z23
 
-whole217:
+whole219:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX), Z9
@@ -28497,7 +28775,7 @@ whole217:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded218
+	JLE          folded220
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX), Z11
@@ -28511,7 +28789,7 @@ whole217:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded218
+	JLE          folded220
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX), Z13
@@ -28525,7 +28803,7 @@ whole217:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded218
+	JLE          folded220
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX), Z15
@@ -28539,7 +28817,7 @@ whole217:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded218
+	JLE          folded220
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX), Z17
@@ -28553,7 +28831,7 @@ whole217:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded218
+	JLE          folded220
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX), Z19
@@ -28567,7 +28845,7 @@ whole217:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded218
+	JLE          folded220
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX), Z21
@@ -28581,7 +28859,7 @@ whole217:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded218
+	JLE          folded220
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX), Z23
@@ -28595,15 +28873,15 @@ whole217:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded218:
+folded220:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some219
+	JGE  some221
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some219:
+some221:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -28690,7 +28968,7 @@ some219:
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some237
+	JGE              some239
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -28706,34 +28984,34 @@ some219:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored239
+	JLE              stored241
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored239
+	JLE              stored241
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored239
+	JLE              stored241
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored239
+	JLE              stored241
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored239
+	JLE              stored241
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored239
+	JLE              stored241
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored239
+	JLE              stored241
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored239:
+stored241:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -28742,9 +29020,9 @@ stored239:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again214
+	JGE    again216
 
-some237:
+some239:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -28766,44 +29044,44 @@ some237:
 	VMOVUPD Z7, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some240
+	JGE     some242
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some240:
+some242:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk211
-	JMP  turned213
+	JGE  chunk213
+	JMP  turned215
 
-last212:
+last214:
 	CMPQ BX, $0x08
-	JLE  narrower241
+	JLE  narrower243
 	CMPQ BX, $0x10
-	JNE  over242
-	JMP  turned213
+	JNE  over244
+	JMP  turned215
 
-over242:
+over244:
 	CMPQ   BX, $0x0b
-	JGE    over243
+	JGE    over245
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept245
+	JE     kept247
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready246
+	JMP    ready248
 
-kept245:
+kept247:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -28817,8 +29095,8 @@ kept245:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), X7
 
-ready246:
-again244:
+ready248:
+again246:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -28832,23 +29110,130 @@ again244:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole247
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
+	JLT          loose251
+	TESTQ        BX, BX
+	JNE          loose251
+	CMPQ         DX, $0x50
+	JNE          loose251
+	CMPQ         DI, $0x50
+	JNE          loose251
+	VMOVUPD      (CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX), Z9
+	VADDPD       X9, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  X25, X9, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  X25, X9, X7
+	ADDQ         R9, R8
+	VMOVUPD      128(CX), Z27
+	VALIGNQ      $0x02, Z9, Z27, Z10
+	VADDPD       Z10, Z2, Z2
+	VALIGNQ      $0x02, Z27, Z27, Z11
+	VADDPD       X11, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  X25, X11, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  X25, X11, X7
+	ADDQ         R9, R8
+	VMOVUPD      192(CX), Z28
+	VALIGNQ      $0x04, Z27, Z28, Z12
+	VADDPD       Z12, Z2, Z2
+	VALIGNQ      $0x04, Z28, Z28, Z13
+	VADDPD       X13, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  X25, X13, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  X25, X13, X7
+	ADDQ         R9, R8
+	VMOVUPD      256(CX), Z27
+	VALIGNQ      $0x06, Z28, Z27, Z14
+	VADDPD       Z14, Z2, Z2
+	VALIGNQ      $0x06, Z27, Z27, Z15
+	VADDPD       X15, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  X25, X15, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  X25, X15, X7
+	ADDQ         R9, R8
+	VMOVUPD      320(CX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      384(CX), Z17
+	VADDPD       X17, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  X25, X17, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  X25, X17, X7
+	ADDQ         R9, R8
+	VMOVUPD      448(CX), Z27
+	VALIGNQ      $0x02, Z17, Z27, Z18
+	VADDPD       Z18, Z2, Z2
+	VALIGNQ      $0x02, Z27, Z27, Z19
+	VADDPD       X19, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  X25, X19, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  X25, X19, X7
+	ADDQ         R9, R8
+	VMOVUPD      512(CX), Z28
+	VALIGNQ      $0x04, Z27, Z28, Z20
+	VADDPD       Z20, Z2, Z2
+	VALIGNQ      $0x04, Z28, Z28, Z21
+	VADDPD       X21, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  X25, X21, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  X25, X21, X7
+	ADDQ         R9, R8
+	VMOVUPD      576(CX), Z27
+	VALIGNQ      $0x06, Z28, Z27, Z22
+	VADDPD       Z22, Z2, Z2
+	VALIGNQ      $0x06, Z27, Z27, Z23
+	VADDPD       X23, X3, X3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  X25, X23, X5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  X25, X23, X7
+	ADDQ         R9, R8
+	ADDQ         $0x00000280, CX
+	ADDQ         $0x00000280, SI
+	JMP          folded250
 
-whole247:
+loose251:
+	CMPQ   R10, $0x08
+	JGE    whole249
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole249:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X9
@@ -28862,7 +29247,7 @@ whole247:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded248
+	JLE          folded250
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X11
@@ -28876,7 +29261,7 @@ whole247:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded248
+	JLE          folded250
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X13
@@ -28890,7 +29275,7 @@ whole247:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded248
+	JLE          folded250
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X15
@@ -28904,7 +29289,7 @@ whole247:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded248
+	JLE          folded250
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X17
@@ -28918,7 +29303,7 @@ whole247:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded248
+	JLE          folded250
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X19
@@ -28932,7 +29317,7 @@ whole247:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded248
+	JLE          folded250
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X21
@@ -28946,7 +29331,7 @@ whole247:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded248
+	JLE          folded250
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), X23
@@ -28960,15 +29345,15 @@ whole247:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded248:
+folded250:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some249
+	JGE  some252
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some249:
+some252:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29028,17 +29413,17 @@ some249:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x48
-	JLE              over259
+	JLE              over262
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over259:
+over262:
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some261
+	JGE              some264
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -29054,34 +29439,34 @@ over259:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored263
+	JLE              stored266
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored263
+	JLE              stored266
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored263
+	JLE              stored266
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored263
+	JLE              stored266
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored263
+	JLE              stored266
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored263
+	JLE              stored266
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored263
+	JLE              stored266
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored263:
+stored266:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -29090,9 +29475,9 @@ stored263:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again244
+	JGE    again246
 
-some261:
+some264:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29114,33 +29499,33 @@ some261:
 	VMOVUPD X7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some264
+	JGE     some267
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some264:
-	JMP turned213
+some267:
+	JMP turned215
 
-over243:
+over245:
 	CMPQ   BX, $0x0d
-	JGE    over265
+	JGE    over268
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept267
+	JE     kept270
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready268
+	JMP    ready271
 
-kept267:
+kept270:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -29154,8 +29539,8 @@ kept267:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Y7
 
-ready268:
-again266:
+ready271:
+again269:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -29169,23 +29554,128 @@ again266:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole269
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
+	JLT          loose274
+	TESTQ        BX, BX
+	JNE          loose274
+	CMPQ         DX, $0x60
+	JNE          loose274
+	CMPQ         DI, $0x60
+	JNE          loose274
+	VMOVUPD      (CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VMOVUPD      64(CX), Z9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z8, Z4
+	VFMADD231PD  Y25, Y9, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z8, Z6
+	VFMADD231PD  Y25, Y9, Y7
+	ADDQ         R9, R8
+	VMOVUPD      128(CX), Z27
+	VALIGNQ      $0x04, Z9, Z27, Z10
+	VADDPD       Z10, Z2, Z2
+	VALIGNQ      $0x04, Z27, Z27, Z11
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z10, Z4
+	VFMADD231PD  Y25, Y11, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z10, Z6
+	VFMADD231PD  Y25, Y11, Y7
+	ADDQ         R9, R8
+	VMOVUPD      192(CX), Z12
+	VADDPD       Z12, Z2, Z2
+	VMOVUPD      256(CX), Z13
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z12, Z4
+	VFMADD231PD  Y25, Y13, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z12, Z6
+	VFMADD231PD  Y25, Y13, Y7
+	ADDQ         R9, R8
+	VMOVUPD      320(CX), Z27
+	VALIGNQ      $0x04, Z13, Z27, Z14
+	VADDPD       Z14, Z2, Z2
+	VALIGNQ      $0x04, Z27, Z27, Z15
+	VADDPD       Y15, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z14, Z4
+	VFMADD231PD  Y25, Y15, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z14, Z6
+	VFMADD231PD  Y25, Y15, Y7
+	ADDQ         R9, R8
+	VMOVUPD      384(CX), Z16
+	VADDPD       Z16, Z2, Z2
+	VMOVUPD      448(CX), Z17
+	VADDPD       Y17, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z16, Z4
+	VFMADD231PD  Y25, Y17, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z16, Z6
+	VFMADD231PD  Y25, Y17, Y7
+	ADDQ         R9, R8
+	VMOVUPD      512(CX), Z27
+	VALIGNQ      $0x04, Z17, Z27, Z18
+	VADDPD       Z18, Z2, Z2
+	VALIGNQ      $0x04, Z27, Z27, Z19
+	VADDPD       Y19, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z18, Z4
+	VFMADD231PD  Y25, Y19, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z18, Z6
+	VFMADD231PD  Y25, Y19, Y7
+	ADDQ         R9, R8
+	VMOVUPD      576(CX), Z20
+	VADDPD       Z20, Z2, Z2
+	VMOVUPD      640(CX), Z21
+	VADDPD       Y21, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z20, Z4
+	VFMADD231PD  Y25, Y21, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z20, Z6
+	VFMADD231PD  Y25, Y21, Y7
+	ADDQ         R9, R8
+	VMOVUPD      704(CX), Z27
+	VALIGNQ      $0x04, Z21, Z27, Z22
+	VADDPD       Z22, Z2, Z2
+	VALIGNQ      $0x04, Z27, Z27, Z23
+	VADDPD       Y23, Y3, Y3
+	VBROADCASTSD (R8), Z25
+	VFMADD231PD  Z25, Z22, Z4
+	VFMADD231PD  Y25, Y23, Y5
+	VBROADCASTSD 8(R8), Z25
+	VFMADD231PD  Z25, Z22, Z6
+	VFMADD231PD  Y25, Y23, Y7
+	ADDQ         R9, R8
+	ADDQ         $0x00000300, CX
+	ADDQ         $0x00000300, SI
+	JMP          folded273
 
-whole269:
+loose274:
+	CMPQ   R10, $0x08
+	JGE    whole272
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+whole272:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y9
@@ -29199,7 +29689,7 @@ whole269:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded270
+	JLE          folded273
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y11
@@ -29213,7 +29703,7 @@ whole269:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded270
+	JLE          folded273
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y13
@@ -29227,7 +29717,7 @@ whole269:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded270
+	JLE          folded273
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y15
@@ -29241,7 +29731,7 @@ whole269:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded270
+	JLE          folded273
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y17
@@ -29255,7 +29745,7 @@ whole269:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded270
+	JLE          folded273
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y19
@@ -29269,7 +29759,7 @@ whole269:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded270
+	JLE          folded273
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y21
@@ -29283,7 +29773,7 @@ whole269:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded270
+	JLE          folded273
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Y23
@@ -29297,15 +29787,15 @@ whole269:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded270:
+folded273:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some271
+	JGE  some275
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some271:
+some275:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29365,29 +29855,29 @@ some271:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x58
-	JLE              over281
+	JLE              over285
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over281:
+over285:
 	CMPQ             BX, $0x50
-	JLE              over282
+	JLE              over286
 	VFMADD231PD.BCST 72(CX), Z8, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z8, Z1
 
-over282:
+over286:
 	CMPQ             BX, $0x48
-	JLE              over283
+	JLE              over287
 	VFMADD231PD.BCST 80(CX), Z19, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z19, Z1
 
-over283:
+over287:
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some285
+	JGE              some289
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -29403,34 +29893,34 @@ over283:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored287
+	JLE              stored291
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored287
+	JLE              stored291
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored287
+	JLE              stored291
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored287
+	JLE              stored291
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored287
+	JLE              stored291
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored287
+	JLE              stored291
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored287
+	JLE              stored291
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored287:
+stored291:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -29439,9 +29929,9 @@ stored287:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again266
+	JGE    again269
 
-some285:
+some289:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29463,31 +29953,31 @@ some285:
 	VMOVUPD Y7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some288
+	JGE     some292
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some288:
-	JMP turned213
+some292:
+	JMP turned215
 
-over265:
+over268:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept290
+	JE     kept294
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready291
+	JMP    ready295
 
-kept290:
+kept294:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -29501,8 +29991,8 @@ kept290:
 	VMOVUPD (CX), Z6
 	VMOVUPD 64(CX)(BX*1), Z7
 
-ready291:
-again289:
+ready295:
+again293:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -29516,7 +30006,7 @@ again289:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole292
+	JGE          whole296
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
@@ -29532,7 +30022,7 @@ again289:
 	VPXORD       Z22, Z22, Z22
 	VPXORD       Z23, Z23, Z23
 
-whole292:
+whole296:
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z9
@@ -29546,7 +30036,7 @@ whole292:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded293
+	JLE          folded297
 	VMOVUPD      (CX), Z10
 	VADDPD       Z10, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z11
@@ -29560,7 +30050,7 @@ whole292:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded293
+	JLE          folded297
 	VMOVUPD      (CX), Z12
 	VADDPD       Z12, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z13
@@ -29574,7 +30064,7 @@ whole292:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded293
+	JLE          folded297
 	VMOVUPD      (CX), Z14
 	VADDPD       Z14, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z15
@@ -29588,7 +30078,7 @@ whole292:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded293
+	JLE          folded297
 	VMOVUPD      (CX), Z16
 	VADDPD       Z16, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z17
@@ -29602,7 +30092,7 @@ whole292:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded293
+	JLE          folded297
 	VMOVUPD      (CX), Z18
 	VADDPD       Z18, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z19
@@ -29616,7 +30106,7 @@ whole292:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded293
+	JLE          folded297
 	VMOVUPD      (CX), Z20
 	VADDPD       Z20, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z21
@@ -29630,7 +30120,7 @@ whole292:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded293
+	JLE          folded297
 	VMOVUPD      (CX), Z22
 	VADDPD       Z22, Z2, Z2
 	VMOVUPD      64(CX)(BX*1), Z23
@@ -29644,15 +30134,15 @@ whole292:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded293:
+folded297:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some294
+	JGE  some298
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some294:
+some298:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -29724,53 +30214,53 @@ some294:
 	VSHUFF64X2       $0xdd, Z13, Z19, Z15
 	VSHUFF64X2       $0x88, Z13, Z19, Z19
 	CMPQ             BX, $0x78
-	JLE              over304
+	JLE              over308
 	VFMADD231PD.BCST 64(CX), Z9, Z0
 	VFMADD231PD.BCST 64(CX)(DX*1), Z9, Z1
 
-over304:
+over308:
 	CMPQ             BX, $0x70
-	JLE              over305
+	JLE              over309
 	VFMADD231PD.BCST 72(CX), Z23, Z0
 	VFMADD231PD.BCST 72(CX)(DX*1), Z23, Z1
 
-over305:
+over309:
 	CMPQ             BX, $0x68
-	JLE              over306
+	JLE              over310
 	VFMADD231PD.BCST 80(CX), Z21, Z0
 	VFMADD231PD.BCST 80(CX)(DX*1), Z21, Z1
 
-over306:
+over310:
 	CMPQ             BX, $0x60
-	JLE              over307
+	JLE              over311
 	VFMADD231PD.BCST 88(CX), Z17, Z0
 	VFMADD231PD.BCST 88(CX)(DX*1), Z17, Z1
 
-over307:
+over311:
 	CMPQ             BX, $0x58
-	JLE              over308
+	JLE              over312
 	VFMADD231PD.BCST 96(CX), Z8, Z0
 	VFMADD231PD.BCST 96(CX)(DX*1), Z8, Z1
 
-over308:
+over312:
 	CMPQ             BX, $0x50
-	JLE              over309
+	JLE              over313
 	VFMADD231PD.BCST 104(CX), Z19, Z0
 	VFMADD231PD.BCST 104(CX)(DX*1), Z19, Z1
 
-over309:
+over313:
 	CMPQ             BX, $0x48
-	JLE              over310
+	JLE              over314
 	VFMADD231PD.BCST 112(CX), Z11, Z0
 	VFMADD231PD.BCST 112(CX)(DX*1), Z11, Z1
 
-over310:
+over314:
 	VFMADD231PD.BCST 120(CX), Z15, Z0
 	VFMADD231PD.BCST 120(CX)(DX*1), Z15, Z1
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some312
+	JGE              some316
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -29786,34 +30276,34 @@ over310:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored314
+	JLE              stored318
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored314
+	JLE              stored318
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored314
+	JLE              stored318
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored314
+	JLE              stored318
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored314
+	JLE              stored318
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored314
+	JLE              stored318
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored314
+	JLE              stored318
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored314:
+stored318:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -29822,9 +30312,9 @@ stored314:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again289
+	JGE    again293
 
-some312:
+some316:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -29846,28 +30336,28 @@ some312:
 	VMOVUPD Z7, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some315
+	JGE     some319
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some315:
-	JMP turned213
+some319:
+	JMP turned215
 
-narrower241:
+narrower243:
 	CMPQ BX, $0x08
-	JNE  over316
+	JNE  over320
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept318
+	JE     kept322
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready319
+	JMP    ready323
 
-kept318:
+kept322:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z2
@@ -29878,8 +30368,8 @@ kept318:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Z6
 
-ready319:
-again317:
+ready323:
+again321:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -29893,7 +30383,7 @@ again317:
 	VPBROADCASTD R10, Z18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole320
+	JGE          whole324
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -29902,7 +30392,7 @@ again317:
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 
-whole320:
+whole324:
 	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z2, Z2
 	VFMADD231PD.BCST (R8), Z8, Z4
@@ -29910,7 +30400,7 @@ whole320:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded321
+	JLE              folded325
 	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z2, Z2
 	VFMADD231PD.BCST (R8), Z9, Z4
@@ -29918,7 +30408,7 @@ whole320:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded321
+	JLE              folded325
 	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z2, Z2
 	VFMADD231PD.BCST (R8), Z10, Z4
@@ -29926,7 +30416,7 @@ whole320:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded321
+	JLE              folded325
 	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z2, Z2
 	VFMADD231PD.BCST (R8), Z11, Z4
@@ -29934,7 +30424,7 @@ whole320:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded321
+	JLE              folded325
 	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z2, Z2
 	VFMADD231PD.BCST (R8), Z12, Z4
@@ -29942,7 +30432,7 @@ whole320:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded321
+	JLE              folded325
 	VMOVUPD          (CX), Z13
 	VADDPD           Z13, Z2, Z2
 	VFMADD231PD.BCST (R8), Z13, Z4
@@ -29950,7 +30440,7 @@ whole320:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded321
+	JLE              folded325
 	VMOVUPD          (CX), Z14
 	VADDPD           Z14, Z2, Z2
 	VFMADD231PD.BCST (R8), Z14, Z4
@@ -29958,7 +30448,7 @@ whole320:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded321
+	JLE              folded325
 	VMOVUPD          (CX), Z15
 	VADDPD           Z15, Z2, Z2
 	VFMADD231PD.BCST (R8), Z15, Z4
@@ -29966,15 +30456,15 @@ whole320:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded321:
+folded325:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some322
+	JGE  some326
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some322:
+some326:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30021,7 +30511,7 @@ some322:
 	VFMADD231PD.BCST 56(CX)(DX*1), Z11, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some332
+	JGE              some336
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -30037,34 +30527,34 @@ some322:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored334
+	JLE              stored338
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored334
+	JLE              stored338
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored334
+	JLE              stored338
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored334
+	JLE              stored338
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored334
+	JLE              stored338
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored334
+	JLE              stored338
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored334
+	JLE              stored338
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored334:
+stored338:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -30073,9 +30563,9 @@ stored334:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again317
+	JGE    again321
 
-some332:
+some336:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30091,28 +30581,28 @@ some332:
 	VMOVUPD Z6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some335
+	JGE     some339
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some335:
-	JMP turned213
+some339:
+	JMP turned215
 
-over316:
+over320:
 	CMPQ BX, $0x04
-	JNE  over336
+	JNE  over340
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept338
+	JE     kept342
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready339
+	JMP    ready343
 
-kept338:
+kept342:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -30123,8 +30613,8 @@ kept338:
 	ADDQ    DX, CX
 	VMOVUPD (CX), Y6
 
-ready339:
-again337:
+ready343:
+again341:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -30138,7 +30628,7 @@ again337:
 	VPBROADCASTD R10, Z18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole340
+	JGE          whole344
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -30147,7 +30637,7 @@ again337:
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 
-whole340:
+whole344:
 	VMOVUPD          (CX), Y8
 	VADDPD           Y8, Y2, Y2
 	VFMADD231PD.BCST (R8), Y8, Y4
@@ -30155,7 +30645,7 @@ whole340:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded341
+	JLE              folded345
 	VMOVUPD          (CX), Y9
 	VADDPD           Y9, Y2, Y2
 	VFMADD231PD.BCST (R8), Y9, Y4
@@ -30163,7 +30653,7 @@ whole340:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded341
+	JLE              folded345
 	VMOVUPD          (CX), Y10
 	VADDPD           Y10, Y2, Y2
 	VFMADD231PD.BCST (R8), Y10, Y4
@@ -30171,7 +30661,7 @@ whole340:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded341
+	JLE              folded345
 	VMOVUPD          (CX), Y11
 	VADDPD           Y11, Y2, Y2
 	VFMADD231PD.BCST (R8), Y11, Y4
@@ -30179,7 +30669,7 @@ whole340:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded341
+	JLE              folded345
 	VMOVUPD          (CX), Y12
 	VADDPD           Y12, Y2, Y2
 	VFMADD231PD.BCST (R8), Y12, Y4
@@ -30187,7 +30677,7 @@ whole340:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded341
+	JLE              folded345
 	VMOVUPD          (CX), Y13
 	VADDPD           Y13, Y2, Y2
 	VFMADD231PD.BCST (R8), Y13, Y4
@@ -30195,7 +30685,7 @@ whole340:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded341
+	JLE              folded345
 	VMOVUPD          (CX), Y14
 	VADDPD           Y14, Y2, Y2
 	VFMADD231PD.BCST (R8), Y14, Y4
@@ -30203,7 +30693,7 @@ whole340:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded341
+	JLE              folded345
 	VMOVUPD          (CX), Y15
 	VADDPD           Y15, Y2, Y2
 	VFMADD231PD.BCST (R8), Y15, Y4
@@ -30211,15 +30701,15 @@ whole340:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded341:
+folded345:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some342
+	JGE  some346
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some342:
+some346:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30246,7 +30736,7 @@ some342:
 	VFMADD231PD.BCST 24(CX)(DX*1), Z12, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some348
+	JGE              some352
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -30262,34 +30752,34 @@ some342:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored350
+	JLE              stored354
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored350
+	JLE              stored354
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored350
+	JLE              stored354
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored350
+	JLE              stored354
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored350
+	JLE              stored354
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored350
+	JLE              stored354
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored350
+	JLE              stored354
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored350:
+stored354:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -30298,9 +30788,9 @@ stored350:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again337
+	JGE    again341
 
-some348:
+some352:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30316,33 +30806,33 @@ some348:
 	VMOVUPD Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some351
+	JGE     some355
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some351:
-	JMP turned213
+some355:
+	JMP turned215
 
-over336:
+over340:
 	CMPQ   BX, $0x04
-	JLT    over352
+	JLT    over356
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept354
+	JE     kept358
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready355
+	JMP    ready359
 
-kept354:
+kept358:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y2
@@ -30356,8 +30846,8 @@ kept354:
 	VMOVUPD (CX), Y6
 	VMOVUPD 32(CX)(BX*1), Y7
 
-ready355:
-again353:
+ready359:
+again357:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -30371,7 +30861,7 @@ again353:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole356
+	JGE          whole360
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
@@ -30387,7 +30877,7 @@ again353:
 	VPXORD       Z22, Z22, Z22
 	VPXORD       Z23, Z23, Z23
 
-whole356:
+whole360:
 	VMOVUPD      (CX), Y8
 	VADDPD       Y8, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y9
@@ -30401,7 +30891,7 @@ whole356:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded357
+	JLE          folded361
 	VMOVUPD      (CX), Y10
 	VADDPD       Y10, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y11
@@ -30415,7 +30905,7 @@ whole356:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded357
+	JLE          folded361
 	VMOVUPD      (CX), Y12
 	VADDPD       Y12, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y13
@@ -30429,7 +30919,7 @@ whole356:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded357
+	JLE          folded361
 	VMOVUPD      (CX), Y14
 	VADDPD       Y14, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y15
@@ -30443,7 +30933,7 @@ whole356:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded357
+	JLE          folded361
 	VMOVUPD      (CX), Y16
 	VADDPD       Y16, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y17
@@ -30457,7 +30947,7 @@ whole356:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded357
+	JLE          folded361
 	VMOVUPD      (CX), Y18
 	VADDPD       Y18, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y19
@@ -30471,7 +30961,7 @@ whole356:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded357
+	JLE          folded361
 	VMOVUPD      (CX), Y20
 	VADDPD       Y20, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y21
@@ -30485,7 +30975,7 @@ whole356:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded357
+	JLE          folded361
 	VMOVUPD      (CX), Y22
 	VADDPD       Y22, Y2, Y2
 	VMOVUPD      32(CX)(BX*1), Y23
@@ -30499,15 +30989,15 @@ whole356:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded357:
+folded361:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some358
+	JGE  some362
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some358:
+some362:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30547,29 +31037,29 @@ some358:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x38
-	JLE              over364
+	JLE              over368
 	VFMADD231PD.BCST 32(CX), Z9, Z0
 	VFMADD231PD.BCST 32(CX)(DX*1), Z9, Z1
 
-over364:
+over368:
 	CMPQ             BX, $0x30
-	JLE              over365
+	JLE              over369
 	VFMADD231PD.BCST 40(CX), Z8, Z0
 	VFMADD231PD.BCST 40(CX)(DX*1), Z8, Z1
 
-over365:
+over369:
 	CMPQ             BX, $0x28
-	JLE              over366
+	JLE              over370
 	VFMADD231PD.BCST 48(CX), Z19, Z0
 	VFMADD231PD.BCST 48(CX)(DX*1), Z19, Z1
 
-over366:
+over370:
 	VFMADD231PD.BCST 56(CX), Z17, Z0
 	VFMADD231PD.BCST 56(CX)(DX*1), Z17, Z1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some368
+	JGE              some372
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -30585,34 +31075,34 @@ over366:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored370
+	JLE              stored374
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored370
+	JLE              stored374
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored370
+	JLE              stored374
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored370
+	JLE              stored374
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored370
+	JLE              stored374
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored370
+	JLE              stored374
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored370
+	JLE              stored374
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored370:
+stored374:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -30621,9 +31111,9 @@ stored370:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again353
+	JGE    again357
 
-some368:
+some372:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30645,28 +31135,28 @@ some368:
 	VMOVUPD Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some371
+	JGE     some375
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some371:
-	JMP turned213
+some375:
+	JMP turned215
 
-over352:
+over356:
 	CMPQ BX, $0x02
-	JNE  over372
+	JNE  over376
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept374
+	JE     kept378
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready375
+	JMP    ready379
 
-kept374:
+kept378:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -30677,8 +31167,8 @@ kept374:
 	ADDQ    DX, CX
 	VMOVUPD (CX), X6
 
-ready375:
-again373:
+ready379:
+again377:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -30692,7 +31182,7 @@ again373:
 	VPBROADCASTD R10, Z18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole376
+	JGE          whole380
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -30701,7 +31191,7 @@ again373:
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 
-whole376:
+whole380:
 	VMOVUPD          (CX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
@@ -30709,7 +31199,7 @@ whole376:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded377
+	JLE              folded381
 	VMOVUPD          (CX), X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
@@ -30717,7 +31207,7 @@ whole376:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded377
+	JLE              folded381
 	VMOVUPD          (CX), X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
@@ -30725,7 +31215,7 @@ whole376:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded377
+	JLE              folded381
 	VMOVUPD          (CX), X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
@@ -30733,7 +31223,7 @@ whole376:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded377
+	JLE              folded381
 	VMOVUPD          (CX), X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
@@ -30741,7 +31231,7 @@ whole376:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded377
+	JLE              folded381
 	VMOVUPD          (CX), X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
@@ -30749,7 +31239,7 @@ whole376:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded377
+	JLE              folded381
 	VMOVUPD          (CX), X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
@@ -30757,7 +31247,7 @@ whole376:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded377
+	JLE              folded381
 	VMOVUPD          (CX), X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
@@ -30765,15 +31255,15 @@ whole376:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded377:
+folded381:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some378
+	JGE  some382
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some378:
+some382:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -30796,7 +31286,7 @@ some378:
 	VFMADD231PD.BCST 8(CX)(DX*1), Z17, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some382
+	JGE              some386
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -30812,34 +31302,34 @@ some378:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored384
+	JLE              stored388
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored384
+	JLE              stored388
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored384
+	JLE              stored388
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored384
+	JLE              stored388
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored384
+	JLE              stored388
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored384
+	JLE              stored388
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored384
+	JLE              stored388
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored384:
+stored388:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -30848,9 +31338,9 @@ stored384:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again373
+	JGE    again377
 
-some382:
+some386:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -30866,33 +31356,33 @@ some382:
 	VMOVUPD X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some385
+	JGE     some389
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some385:
-	JMP turned213
+some389:
+	JMP turned215
 
-over372:
+over376:
 	CMPQ   BX, $0x02
-	JLT    over386
+	JLT    over390
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept388
+	JE     kept392
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	JMP    ready389
+	JMP    ready393
 
-kept388:
+kept392:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X2
@@ -30906,8 +31396,8 @@ kept388:
 	VMOVUPD (CX), X6
 	VMOVUPD 16(CX)(BX*1), X7
 
-ready389:
-again387:
+ready393:
+again391:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -30921,7 +31411,7 @@ again387:
 	VPBROADCASTD R10, Z26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole390
+	JGE          whole394
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
@@ -30937,7 +31427,7 @@ again387:
 	VPXORD       Z22, Z22, Z22
 	VPXORD       Z23, Z23, Z23
 
-whole390:
+whole394:
 	VMOVUPD      (CX), X8
 	VADDPD       X8, X2, X2
 	VMOVUPD      16(CX)(BX*1), X9
@@ -30951,7 +31441,7 @@ whole390:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded391
+	JLE          folded395
 	VMOVUPD      (CX), X10
 	VADDPD       X10, X2, X2
 	VMOVUPD      16(CX)(BX*1), X11
@@ -30965,7 +31455,7 @@ whole390:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded391
+	JLE          folded395
 	VMOVUPD      (CX), X12
 	VADDPD       X12, X2, X2
 	VMOVUPD      16(CX)(BX*1), X13
@@ -30979,7 +31469,7 @@ whole390:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded391
+	JLE          folded395
 	VMOVUPD      (CX), X14
 	VADDPD       X14, X2, X2
 	VMOVUPD      16(CX)(BX*1), X15
@@ -30993,7 +31483,7 @@ whole390:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded391
+	JLE          folded395
 	VMOVUPD      (CX), X16
 	VADDPD       X16, X2, X2
 	VMOVUPD      16(CX)(BX*1), X17
@@ -31007,7 +31497,7 @@ whole390:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded391
+	JLE          folded395
 	VMOVUPD      (CX), X18
 	VADDPD       X18, X2, X2
 	VMOVUPD      16(CX)(BX*1), X19
@@ -31021,7 +31511,7 @@ whole390:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded391
+	JLE          folded395
 	VMOVUPD      (CX), X20
 	VADDPD       X20, X2, X2
 	VMOVUPD      16(CX)(BX*1), X21
@@ -31035,7 +31525,7 @@ whole390:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded391
+	JLE          folded395
 	VMOVUPD      (CX), X22
 	VADDPD       X22, X2, X2
 	VMOVUPD      16(CX)(BX*1), X23
@@ -31049,15 +31539,15 @@ whole390:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded391:
+folded395:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some392
+	JGE  some396
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some392:
+some396:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31093,17 +31583,17 @@ some392:
 	VSHUFF64X2       $0xdd, Z11, Z8, Z17
 	VSHUFF64X2       $0x88, Z11, Z8, Z8
 	CMPQ             BX, $0x18
-	JLE              over396
+	JLE              over400
 	VFMADD231PD.BCST 16(CX), Z9, Z0
 	VFMADD231PD.BCST 16(CX)(DX*1), Z9, Z1
 
-over396:
+over400:
 	VFMADD231PD.BCST 24(CX), Z8, Z0
 	VFMADD231PD.BCST 24(CX)(DX*1), Z8, Z1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some398
+	JGE              some402
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -31119,34 +31609,34 @@ over396:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored400
+	JLE              stored404
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored400
+	JLE              stored404
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored400
+	JLE              stored404
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored400
+	JLE              stored404
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored400
+	JLE              stored404
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored400
+	JLE              stored404
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored400
+	JLE              stored404
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored400:
+stored404:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -31155,9 +31645,9 @@ stored400:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again387
+	JGE    again391
 
-some398:
+some402:
 	VPXORD  Z8, Z8, Z8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31179,25 +31669,25 @@ some398:
 	VMOVUPD X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some401
+	JGE     some405
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some401:
-	JMP turned213
+some405:
+	JMP turned215
 
-over386:
+over390:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept403
+	JE     kept407
 	VPXORD Z2, Z2, Z2
 	VPXORD Z4, Z4, Z4
 	VPXORD Z6, Z6, Z6
-	JMP    ready404
+	JMP    ready408
 
-kept403:
+kept407:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -31208,8 +31698,8 @@ kept403:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready404:
-again402:
+ready408:
+again406:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -31223,7 +31713,7 @@ again402:
 	VPBROADCASTD R10, Z18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole405
+	JGE          whole409
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -31232,7 +31722,7 @@ again402:
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
 
-whole405:
+whole409:
 	VMOVSD           (CX), X8
 	VADDPD           X8, X2, X2
 	VFMADD231PD.BCST (R8), X8, X4
@@ -31240,7 +31730,7 @@ whole405:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded406
+	JLE              folded410
 	VMOVSD           (CX), X9
 	VADDPD           X9, X2, X2
 	VFMADD231PD.BCST (R8), X9, X4
@@ -31248,7 +31738,7 @@ whole405:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded406
+	JLE              folded410
 	VMOVSD           (CX), X10
 	VADDPD           X10, X2, X2
 	VFMADD231PD.BCST (R8), X10, X4
@@ -31256,7 +31746,7 @@ whole405:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded406
+	JLE              folded410
 	VMOVSD           (CX), X11
 	VADDPD           X11, X2, X2
 	VFMADD231PD.BCST (R8), X11, X4
@@ -31264,7 +31754,7 @@ whole405:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded406
+	JLE              folded410
 	VMOVSD           (CX), X12
 	VADDPD           X12, X2, X2
 	VFMADD231PD.BCST (R8), X12, X4
@@ -31272,7 +31762,7 @@ whole405:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded406
+	JLE              folded410
 	VMOVSD           (CX), X13
 	VADDPD           X13, X2, X2
 	VFMADD231PD.BCST (R8), X13, X4
@@ -31280,7 +31770,7 @@ whole405:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded406
+	JLE              folded410
 	VMOVSD           (CX), X14
 	VADDPD           X14, X2, X2
 	VFMADD231PD.BCST (R8), X14, X4
@@ -31288,7 +31778,7 @@ whole405:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded406
+	JLE              folded410
 	VMOVSD           (CX), X15
 	VADDPD           X15, X2, X2
 	VFMADD231PD.BCST (R8), X15, X4
@@ -31296,15 +31786,15 @@ whole405:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded406:
+folded410:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some407
+	JGE  some411
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some407:
+some411:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31325,7 +31815,7 @@ some407:
 	VFMADD231PD.BCST (CX)(DX*1), Z8, Z1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some410
+	JGE              some414
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -31341,34 +31831,34 @@ some407:
 	VUNPCKLPD        Z10, Z9, Z9
 	VMOVUPD          X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored412
+	JLE              stored416
 	VMOVUPD          X11, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored412
+	JLE              stored416
 	VEXTRACTF32X4    $0x01, Z9, X10
 	VMOVUPD          X10, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored412
+	JLE              stored416
 	VEXTRACTF32X4    $0x01, Z11, X10
 	VMOVUPD          X10, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored412
+	JLE              stored416
 	VEXTRACTF32X4    $0x02, Z9, X10
 	VMOVUPD          X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored412
+	JLE              stored416
 	VEXTRACTF32X4    $0x02, Z11, X10
 	VMOVUPD          X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored412
+	JLE              stored416
 	VEXTRACTF32X4    $0x03, Z9, X10
 	VMOVUPD          X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored412
+	JLE              stored416
 	VEXTRACTF32X4    $0x03, Z11, X10
 	VMOVUPD          X10, (DX)(R9*1)
 
-stored412:
+stored416:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -31377,9 +31867,9 @@ stored412:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again402
+	JGE    again406
 
-some410:
+some414:
 	VPXORD Z8, Z8, Z8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -31395,13 +31885,13 @@ some410:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some413
+	JGE    some417
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some413:
-turned213:
+some417:
+turned215:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -31431,34 +31921,34 @@ turned213:
 	VUNPCKLPD     Z10, Z9, Z9
 	VMOVUPD       X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored415
+	JLE           stored419
 	VMOVUPD       X11, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored415
+	JLE           stored419
 	VEXTRACTF32X4 $0x01, Z9, X10
 	VMOVUPD       X10, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored415
+	JLE           stored419
 	VEXTRACTF32X4 $0x01, Z11, X10
 	VMOVUPD       X10, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored415
+	JLE           stored419
 	VEXTRACTF32X4 $0x02, Z9, X10
 	VMOVUPD       X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored415
+	JLE           stored419
 	VEXTRACTF32X4 $0x02, Z11, X10
 	VMOVUPD       X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored415
+	JLE           stored419
 	VEXTRACTF32X4 $0x03, Z9, X10
 	VMOVUPD       X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored415
+	JLE           stored419
 	VEXTRACTF32X4 $0x03, Z11, X10
 	VMOVUPD       X10, (DX)(R9*1)
 
-stored415:
+stored419:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	IMUL3Q $0x08, SI, SI
@@ -31467,7 +31957,7 @@ stored415:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block210
+	JGE    block212
 
 end2:
 	VXORPS X15, X15, X15
@@ -31477,29 +31967,29 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other417
+	JNE  other421
 
-block418:
+block422:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk419:
+chunk423:
 	CMPQ BX, $0x10
-	JLT  last420
+	JLT  last424
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept423
+	JE     kept427
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready424
+	JMP    ready428
 
-kept423:
+kept427:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -31510,8 +32000,8 @@ kept423:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready424:
-again422:
+ready428:
+again426:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -31525,7 +32015,7 @@ again422:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole425
+	JGE          whole429
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
@@ -31541,7 +32031,7 @@ again422:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 
-whole425:
+whole429:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
@@ -31559,7 +32049,7 @@ whole425:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded426
+	JLE          folded430
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z7
@@ -31577,7 +32067,7 @@ whole425:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded426
+	JLE          folded430
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
@@ -31595,7 +32085,7 @@ whole425:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded426
+	JLE          folded430
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z11
@@ -31613,7 +32103,7 @@ whole425:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded426
+	JLE          folded430
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
@@ -31631,7 +32121,7 @@ whole425:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded426
+	JLE          folded430
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z15
@@ -31649,7 +32139,7 @@ whole425:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded426
+	JLE          folded430
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
@@ -31667,7 +32157,7 @@ whole425:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded426
+	JLE          folded430
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z19
@@ -31685,15 +32175,15 @@ whole425:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded426:
+folded430:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some427
+	JGE  some431
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some427:
+some431:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -31764,20 +32254,20 @@ some427:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some445
+	JGE              some449
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few447
+	JLT              few451
 	CMPQ             SI, $0x08
-	JNE              apart448
+	JNE              apart452
 	VMOVUPD          Z0, (DX)
-	JMP              stored449
+	JMP              stored453
 
-apart448:
+apart452:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -31793,10 +32283,10 @@ apart448:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored449:
-	JMP stored446
+stored453:
+	JMP stored450
 
-few447:
+few451:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -31805,35 +32295,35 @@ few447:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored450
+	JLE           stored454
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored450
+	JLE           stored454
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored450
+	JLE           stored454
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored450
+	JLE           stored454
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored450
+	JLE           stored454
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored450
+	JLE           stored454
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored450
+	JLE           stored454
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
+stored454:
 stored450:
-stored446:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -31841,9 +32331,9 @@ stored446:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again422
+	JGE    again426
 
-some445:
+some449:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -31860,42 +32350,42 @@ some445:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some451
+	JGE     some455
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some451:
+some455:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk419
-	JMP  turned421
+	JGE  chunk423
+	JMP  turned425
 
-last420:
+last424:
 	CMPQ BX, $0x08
-	JLE  narrower452
+	JLE  narrower456
 	CMPQ BX, $0x10
-	JNE  over453
-	JMP  turned421
+	JNE  over457
+	JMP  turned425
 
-over453:
+over457:
 	CMPQ   BX, $0x0b
-	JGE    over454
+	JGE    over458
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept456
+	JE     kept460
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready457
+	JMP    ready461
 
-kept456:
+kept460:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -31906,8 +32396,8 @@ kept456:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready457:
-again455:
+ready461:
+again459:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -31921,23 +32411,136 @@ again455:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole458
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
+	JLT          loose464
+	TESTQ        BX, BX
+	JNE          loose464
+	CMPQ         DX, $0x50
+	JNE          loose464
+	CMPQ         DI, $0x50
+	JNE          loose464
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
+	VMOVUPD      Z5, (CX)
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(CX), Z6
+	VMOVUPD      64(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z6
+	VMOVUPD      Z6, 64(CX)
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  X22, X6, X4
+	ADDQ         R9, R8
+	VMOVUPD      128(CX), Z24
+	VMOVUPD      128(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z24
+	VMOVUPD      Z24, 128(CX)
+	VALIGNQ      $0x02, Z6, Z24, Z7
+	VADDPD       Z7, Z1, Z1
+	VALIGNQ      $0x02, Z24, Z24, Z8
+	VADDPD       X8, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  X22, X8, X4
+	ADDQ         R9, R8
+	VMOVUPD      192(CX), Z25
+	VMOVUPD      192(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z25
+	VMOVUPD      Z25, 192(CX)
+	VALIGNQ      $0x04, Z24, Z25, Z9
+	VADDPD       Z9, Z1, Z1
+	VALIGNQ      $0x04, Z25, Z25, Z10
+	VADDPD       X10, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  X22, X10, X4
+	ADDQ         R9, R8
+	VMOVUPD      256(CX), Z24
+	VMOVUPD      256(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z24
+	VMOVUPD      Z24, 256(CX)
+	VALIGNQ      $0x06, Z25, Z24, Z11
+	VADDPD       Z11, Z1, Z1
+	VALIGNQ      $0x06, Z24, Z24, Z12
+	VADDPD       X12, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  X22, X12, X4
+	ADDQ         R9, R8
+	VMOVUPD      320(CX), Z13
+	VMOVUPD      320(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
+	VMOVUPD      Z13, 320(CX)
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      384(CX), Z14
+	VMOVUPD      384(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z14
+	VMOVUPD      Z14, 384(CX)
+	VADDPD       X14, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  X22, X14, X4
+	ADDQ         R9, R8
+	VMOVUPD      448(CX), Z24
+	VMOVUPD      448(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z24
+	VMOVUPD      Z24, 448(CX)
+	VALIGNQ      $0x02, Z14, Z24, Z15
+	VADDPD       Z15, Z1, Z1
+	VALIGNQ      $0x02, Z24, Z24, Z16
+	VADDPD       X16, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  X22, X16, X4
+	ADDQ         R9, R8
+	VMOVUPD      512(CX), Z25
+	VMOVUPD      512(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z25
+	VMOVUPD      Z25, 512(CX)
+	VALIGNQ      $0x04, Z24, Z25, Z17
+	VADDPD       Z17, Z1, Z1
+	VALIGNQ      $0x04, Z25, Z25, Z18
+	VADDPD       X18, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  X22, X18, X4
+	ADDQ         R9, R8
+	VMOVUPD      576(CX), Z24
+	VMOVUPD      576(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z24
+	VMOVUPD      Z24, 576(CX)
+	VALIGNQ      $0x06, Z25, Z24, Z19
+	VADDPD       Z19, Z1, Z1
+	VALIGNQ      $0x06, Z24, Z24, Z20
+	VADDPD       X20, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  X22, X20, X4
+	ADDQ         R9, R8
+	ADDQ         $0x00000280, CX
+	ADDQ         $0x00000280, SI
+	JMP          folded463
 
-whole458:
+loose464:
+	CMPQ   R10, $0x08
+	JGE    whole462
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole462:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
@@ -31955,7 +32558,7 @@ whole458:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded459
+	JLE          folded463
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z7
@@ -31973,7 +32576,7 @@ whole458:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded459
+	JLE          folded463
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
@@ -31991,7 +32594,7 @@ whole458:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded459
+	JLE          folded463
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z11
@@ -32009,7 +32612,7 @@ whole458:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded459
+	JLE          folded463
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
@@ -32027,7 +32630,7 @@ whole458:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded459
+	JLE          folded463
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z15
@@ -32045,7 +32648,7 @@ whole458:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded459
+	JLE          folded463
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
@@ -32063,7 +32666,7 @@ whole458:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded459
+	JLE          folded463
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z19
@@ -32081,15 +32684,15 @@ whole458:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded459:
+folded463:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some460
+	JGE  some465
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some460:
+some465:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32141,28 +32744,28 @@ some460:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over470
+	JLE              over475
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over470:
+over475:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some472
+	JGE              some477
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few474
+	JLT              few479
 	CMPQ             SI, $0x08
-	JNE              apart475
+	JNE              apart480
 	VMOVUPD          Z0, (DX)
-	JMP              stored476
+	JMP              stored481
 
-apart475:
+apart480:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32178,10 +32781,10 @@ apart475:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored476:
-	JMP stored473
+stored481:
+	JMP stored478
 
-few474:
+few479:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32190,35 +32793,35 @@ few474:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored477
+	JLE           stored482
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored477
+	JLE           stored482
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored477
+	JLE           stored482
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored477
+	JLE           stored482
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored477
+	JLE           stored482
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored477
+	JLE           stored482
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored477
+	JLE           stored482
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored477:
-stored473:
+stored482:
+stored478:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32226,9 +32829,9 @@ stored473:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again455
+	JGE    again459
 
-some472:
+some477:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -32245,31 +32848,31 @@ some472:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some478
+	JGE     some483
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some478:
-	JMP turned421
+some483:
+	JMP turned425
 
-over454:
+over458:
 	CMPQ   BX, $0x0d
-	JGE    over479
+	JGE    over484
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept481
+	JE     kept486
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready482
+	JMP    ready487
 
-kept481:
+kept486:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -32280,8 +32883,8 @@ kept481:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready482:
-again480:
+ready487:
+again485:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -32295,23 +32898,140 @@ again480:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole483
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
+	JLT          loose490
+	TESTQ        BX, BX
+	JNE          loose490
+	CMPQ         DX, $0x60
+	JNE          loose490
+	CMPQ         DI, $0x60
+	JNE          loose490
+	VMOVUPD      (CX), Z5
+	VMOVUPD      (SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
+	VMOVUPD      Z5, (CX)
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(CX), Z6
+	VMOVUPD      64(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z6
+	VMOVUPD      Z6, 64(CX)
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Y22, Y6, Y4
+	ADDQ         R9, R8
+	VMOVUPD      128(CX), Z24
+	VMOVUPD      128(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z24
+	VMOVUPD      Z24, 128(CX)
+	VALIGNQ      $0x04, Z6, Z24, Z7
+	VADDPD       Z7, Z1, Z1
+	VALIGNQ      $0x04, Z24, Z24, Z8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  Y22, Y8, Y4
+	ADDQ         R9, R8
+	VMOVUPD      192(CX), Z9
+	VMOVUPD      192(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
+	VMOVUPD      Z9, 192(CX)
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      256(CX), Z10
+	VMOVUPD      256(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z10
+	VMOVUPD      Z10, 256(CX)
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  Y22, Y10, Y4
+	ADDQ         R9, R8
+	VMOVUPD      320(CX), Z24
+	VMOVUPD      320(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z24
+	VMOVUPD      Z24, 320(CX)
+	VALIGNQ      $0x04, Z10, Z24, Z11
+	VADDPD       Z11, Z1, Z1
+	VALIGNQ      $0x04, Z24, Z24, Z12
+	VADDPD       Y12, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  Y22, Y12, Y4
+	ADDQ         R9, R8
+	VMOVUPD      384(CX), Z13
+	VMOVUPD      384(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
+	VMOVUPD      Z13, 384(CX)
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      448(CX), Z14
+	VMOVUPD      448(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z14
+	VMOVUPD      Z14, 448(CX)
+	VADDPD       Y14, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  Y22, Y14, Y4
+	ADDQ         R9, R8
+	VMOVUPD      512(CX), Z24
+	VMOVUPD      512(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z24
+	VMOVUPD      Z24, 512(CX)
+	VALIGNQ      $0x04, Z14, Z24, Z15
+	VADDPD       Z15, Z1, Z1
+	VALIGNQ      $0x04, Z24, Z24, Z16
+	VADDPD       Y16, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  Y22, Y16, Y4
+	ADDQ         R9, R8
+	VMOVUPD      576(CX), Z17
+	VMOVUPD      576(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
+	VMOVUPD      Z17, 576(CX)
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      640(CX), Z18
+	VMOVUPD      640(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z18
+	VMOVUPD      Z18, 640(CX)
+	VADDPD       Y18, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  Y22, Y18, Y4
+	ADDQ         R9, R8
+	VMOVUPD      704(CX), Z24
+	VMOVUPD      704(SI), Z21
+	VFIXUPIMMPD  $0x00, Z23, Z21, Z24
+	VMOVUPD      Z24, 704(CX)
+	VALIGNQ      $0x04, Z18, Z24, Z19
+	VADDPD       Z19, Z1, Z1
+	VALIGNQ      $0x04, Z24, Z24, Z20
+	VADDPD       Y20, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  Y22, Y20, Y4
+	ADDQ         R9, R8
+	ADDQ         $0x00000300, CX
+	ADDQ         $0x00000300, SI
+	JMP          folded489
 
-whole483:
+loose490:
+	CMPQ   R10, $0x08
+	JGE    whole488
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole488:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
@@ -32329,7 +33049,7 @@ whole483:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded484
+	JLE          folded489
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z7
@@ -32347,7 +33067,7 @@ whole483:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded484
+	JLE          folded489
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
@@ -32365,7 +33085,7 @@ whole483:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded484
+	JLE          folded489
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z11
@@ -32383,7 +33103,7 @@ whole483:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded484
+	JLE          folded489
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
@@ -32401,7 +33121,7 @@ whole483:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded484
+	JLE          folded489
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z15
@@ -32419,7 +33139,7 @@ whole483:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded484
+	JLE          folded489
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
@@ -32437,7 +33157,7 @@ whole483:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded484
+	JLE          folded489
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z19
@@ -32455,15 +33175,15 @@ whole483:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded484:
+folded489:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some485
+	JGE  some491
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some485:
+some491:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32515,38 +33235,38 @@ some485:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over495
+	JLE              over501
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over495:
+over501:
 	CMPQ             BX, $0x50
-	JLE              over496
+	JLE              over502
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over496:
+over502:
 	CMPQ             BX, $0x48
-	JLE              over497
+	JLE              over503
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over497:
+over503:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some499
+	JGE              some505
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few501
+	JLT              few507
 	CMPQ             SI, $0x08
-	JNE              apart502
+	JNE              apart508
 	VMOVUPD          Z0, (DX)
-	JMP              stored503
+	JMP              stored509
 
-apart502:
+apart508:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32562,10 +33282,10 @@ apart502:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored503:
-	JMP stored500
+stored509:
+	JMP stored506
 
-few501:
+few507:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32574,35 +33294,35 @@ few501:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored504
+	JLE           stored510
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored504
+	JLE           stored510
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored504
+	JLE           stored510
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored504
+	JLE           stored510
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored504
+	JLE           stored510
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored504
+	JLE           stored510
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored504
+	JLE           stored510
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored504:
-stored500:
+stored510:
+stored506:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -32610,9 +33330,9 @@ stored500:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again480
+	JGE    again485
 
-some499:
+some505:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -32629,29 +33349,29 @@ some499:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some505
+	JGE     some511
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some505:
-	JMP turned421
+some511:
+	JMP turned425
 
-over479:
+over484:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept507
+	JE     kept513
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready508
+	JMP    ready514
 
-kept507:
+kept513:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -32662,8 +33382,8 @@ kept507:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready508:
-again506:
+ready514:
+again512:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -32677,7 +33397,7 @@ again506:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole509
+	JGE          whole515
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
@@ -32693,7 +33413,7 @@ again506:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 
-whole509:
+whole515:
 	VMOVUPD      (CX), Z5
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z5
@@ -32711,7 +33431,7 @@ whole509:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded510
+	JLE          folded516
 	VMOVUPD      (CX), Z7
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z7
@@ -32729,7 +33449,7 @@ whole509:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded510
+	JLE          folded516
 	VMOVUPD      (CX), Z9
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z9
@@ -32747,7 +33467,7 @@ whole509:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded510
+	JLE          folded516
 	VMOVUPD      (CX), Z11
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z11
@@ -32765,7 +33485,7 @@ whole509:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded510
+	JLE          folded516
 	VMOVUPD      (CX), Z13
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z13
@@ -32783,7 +33503,7 @@ whole509:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded510
+	JLE          folded516
 	VMOVUPD      (CX), Z15
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z15
@@ -32801,7 +33521,7 @@ whole509:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded510
+	JLE          folded516
 	VMOVUPD      (CX), Z17
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z17
@@ -32819,7 +33539,7 @@ whole509:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded510
+	JLE          folded516
 	VMOVUPD      (CX), Z19
 	VMOVUPD      (SI), Z21
 	VFIXUPIMMPD  $0x00, Z23, Z21, Z19
@@ -32837,15 +33557,15 @@ whole509:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded510:
+folded516:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some511
+	JGE  some517
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some511:
+some517:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -32909,58 +33629,58 @@ some511:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over521
+	JLE              over527
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over521:
+over527:
 	CMPQ             BX, $0x70
-	JLE              over522
+	JLE              over528
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over522:
+over528:
 	CMPQ             BX, $0x68
-	JLE              over523
+	JLE              over529
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over523:
+over529:
 	CMPQ             BX, $0x60
-	JLE              over524
+	JLE              over530
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over524:
+over530:
 	CMPQ             BX, $0x58
-	JLE              over525
+	JLE              over531
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over525:
+over531:
 	CMPQ             BX, $0x50
-	JLE              over526
+	JLE              over532
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over526:
+over532:
 	CMPQ             BX, $0x48
-	JLE              over527
+	JLE              over533
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over527:
+over533:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some529
+	JGE              some535
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few531
+	JLT              few537
 	CMPQ             SI, $0x08
-	JNE              apart532
+	JNE              apart538
 	VMOVUPD          Z0, (DX)
-	JMP              stored533
+	JMP              stored539
 
-apart532:
+apart538:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -32976,10 +33696,10 @@ apart532:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored533:
-	JMP stored530
+stored539:
+	JMP stored536
 
-few531:
+few537:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -32988,35 +33708,35 @@ few531:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored534
+	JLE           stored540
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored534
+	JLE           stored540
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored534
+	JLE           stored540
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored534
+	JLE           stored540
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored534
+	JLE           stored540
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored534
+	JLE           stored540
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored534
+	JLE           stored540
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored534:
-stored530:
+stored540:
+stored536:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -33024,9 +33744,9 @@ stored530:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again506
+	JGE    again512
 
-some529:
+some535:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -33043,27 +33763,27 @@ some529:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some535
+	JGE     some541
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some535:
-	JMP turned421
+some541:
+	JMP turned425
 
-narrower452:
+narrower456:
 	CMPQ BX, $0x08
-	JNE  over536
+	JNE  over542
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept538
+	JE     kept544
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready539
+	JMP    ready545
 
-kept538:
+kept544:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -33072,8 +33792,8 @@ kept538:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready539:
-again537:
+ready545:
+again543:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -33087,7 +33807,7 @@ again537:
 	VPBROADCASTD R10, Z15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole540
+	JGE          whole546
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
@@ -33096,7 +33816,7 @@ again537:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 
-whole540:
+whole546:
 	VMOVUPD          (CX), Z5
 	VMOVUPD          (SI), Z13
 	VFIXUPIMMPD      $0x00, Z15, Z13, Z5
@@ -33107,7 +33827,7 @@ whole540:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded541
+	JLE              folded547
 	VMOVUPD          (CX), Z6
 	VMOVUPD          (SI), Z13
 	VFIXUPIMMPD      $0x00, Z15, Z13, Z6
@@ -33118,7 +33838,7 @@ whole540:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded541
+	JLE              folded547
 	VMOVUPD          (CX), Z7
 	VMOVUPD          (SI), Z13
 	VFIXUPIMMPD      $0x00, Z15, Z13, Z7
@@ -33129,7 +33849,7 @@ whole540:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded541
+	JLE              folded547
 	VMOVUPD          (CX), Z8
 	VMOVUPD          (SI), Z13
 	VFIXUPIMMPD      $0x00, Z15, Z13, Z8
@@ -33140,7 +33860,7 @@ whole540:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded541
+	JLE              folded547
 	VMOVUPD          (CX), Z9
 	VMOVUPD          (SI), Z13
 	VFIXUPIMMPD      $0x00, Z15, Z13, Z9
@@ -33151,7 +33871,7 @@ whole540:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded541
+	JLE              folded547
 	VMOVUPD          (CX), Z10
 	VMOVUPD          (SI), Z13
 	VFIXUPIMMPD      $0x00, Z15, Z13, Z10
@@ -33162,7 +33882,7 @@ whole540:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded541
+	JLE              folded547
 	VMOVUPD          (CX), Z11
 	VMOVUPD          (SI), Z13
 	VFIXUPIMMPD      $0x00, Z15, Z13, Z11
@@ -33173,7 +33893,7 @@ whole540:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded541
+	JLE              folded547
 	VMOVUPD          (CX), Z12
 	VMOVUPD          (SI), Z13
 	VFIXUPIMMPD      $0x00, Z15, Z13, Z12
@@ -33184,15 +33904,15 @@ whole540:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded541:
+folded547:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some542
+	JGE  some548
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some542:
+some548:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -33231,20 +33951,20 @@ some542:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some552
+	JGE              some558
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few554
+	JLT              few560
 	CMPQ             SI, $0x08
-	JNE              apart555
+	JNE              apart561
 	VMOVUPD          Z0, (DX)
-	JMP              stored556
+	JMP              stored562
 
-apart555:
+apart561:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -33260,10 +33980,10 @@ apart555:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored556:
-	JMP stored553
+stored562:
+	JMP stored559
 
-few554:
+few560:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -33272,35 +33992,35 @@ few554:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored557
+	JLE           stored563
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored557
+	JLE           stored563
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored557
+	JLE           stored563
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored557
+	JLE           stored563
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored557
+	JLE           stored563
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored557
+	JLE           stored563
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored557
+	JLE           stored563
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored557:
-stored553:
+stored563:
+stored559:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -33308,9 +34028,9 @@ stored553:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again537
+	JGE    again543
 
-some552:
+some558:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -33323,27 +34043,27 @@ some552:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some558
+	JGE     some564
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some558:
-	JMP turned421
+some564:
+	JMP turned425
 
-over536:
+over542:
 	CMPQ BX, $0x04
-	JNE  over559
+	JNE  over565
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept561
+	JE     kept567
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready562
+	JMP    ready568
 
-kept561:
+kept567:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -33352,8 +34072,8 @@ kept561:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready562:
-again560:
+ready568:
+again566:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -33367,7 +34087,7 @@ again560:
 	VPBROADCASTD R10, Z15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole563
+	JGE          whole569
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
@@ -33376,7 +34096,7 @@ again560:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 
-whole563:
+whole569:
 	VMOVUPD          (CX), Y5
 	VMOVUPD          (SI), Y13
 	VFIXUPIMMPD      $0x00, Y15, Y13, Y5
@@ -33387,7 +34107,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded564
+	JLE              folded570
 	VMOVUPD          (CX), Y6
 	VMOVUPD          (SI), Y13
 	VFIXUPIMMPD      $0x00, Y15, Y13, Y6
@@ -33398,7 +34118,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded564
+	JLE              folded570
 	VMOVUPD          (CX), Y7
 	VMOVUPD          (SI), Y13
 	VFIXUPIMMPD      $0x00, Y15, Y13, Y7
@@ -33409,7 +34129,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded564
+	JLE              folded570
 	VMOVUPD          (CX), Y8
 	VMOVUPD          (SI), Y13
 	VFIXUPIMMPD      $0x00, Y15, Y13, Y8
@@ -33420,7 +34140,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded564
+	JLE              folded570
 	VMOVUPD          (CX), Y9
 	VMOVUPD          (SI), Y13
 	VFIXUPIMMPD      $0x00, Y15, Y13, Y9
@@ -33431,7 +34151,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded564
+	JLE              folded570
 	VMOVUPD          (CX), Y10
 	VMOVUPD          (SI), Y13
 	VFIXUPIMMPD      $0x00, Y15, Y13, Y10
@@ -33442,7 +34162,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded564
+	JLE              folded570
 	VMOVUPD          (CX), Y11
 	VMOVUPD          (SI), Y13
 	VFIXUPIMMPD      $0x00, Y15, Y13, Y11
@@ -33453,7 +34173,7 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded564
+	JLE              folded570
 	VMOVUPD          (CX), Y12
 	VMOVUPD          (SI), Y13
 	VFIXUPIMMPD      $0x00, Y15, Y13, Y12
@@ -33464,15 +34184,15 @@ whole563:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded564:
+folded570:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some565
+	JGE  some571
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some565:
+some571:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -33495,20 +34215,20 @@ some565:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some571
+	JGE              some577
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few573
+	JLT              few579
 	CMPQ             SI, $0x08
-	JNE              apart574
+	JNE              apart580
 	VMOVUPD          Z0, (DX)
-	JMP              stored575
+	JMP              stored581
 
-apart574:
+apart580:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -33524,10 +34244,10 @@ apart574:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored575:
-	JMP stored572
+stored581:
+	JMP stored578
 
-few573:
+few579:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -33536,35 +34256,35 @@ few573:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored576
+	JLE           stored582
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored576
+	JLE           stored582
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored576
+	JLE           stored582
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored576
+	JLE           stored582
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored576
+	JLE           stored582
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored576
+	JLE           stored582
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored576
+	JLE           stored582
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored576:
-stored572:
+stored582:
+stored578:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -33572,9 +34292,9 @@ stored572:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again560
+	JGE    again566
 
-some571:
+some577:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -33587,31 +34307,31 @@ some571:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some577
+	JGE     some583
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some577:
-	JMP turned421
+some583:
+	JMP turned425
 
-over559:
+over565:
 	CMPQ   BX, $0x04
-	JLT    over578
+	JLT    over584
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept580
+	JE     kept586
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready581
+	JMP    ready587
 
-kept580:
+kept586:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -33622,8 +34342,8 @@ kept580:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready581:
-again579:
+ready587:
+again585:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -33637,7 +34357,7 @@ again579:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole582
+	JGE          whole588
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
@@ -33653,7 +34373,7 @@ again579:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 
-whole582:
+whole588:
 	VMOVUPD      (CX), Y5
 	VMOVUPD      (SI), Y21
 	VFIXUPIMMPD  $0x00, Y23, Y21, Y5
@@ -33671,7 +34391,7 @@ whole582:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded583
+	JLE          folded589
 	VMOVUPD      (CX), Y7
 	VMOVUPD      (SI), Y21
 	VFIXUPIMMPD  $0x00, Y23, Y21, Y7
@@ -33689,7 +34409,7 @@ whole582:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded583
+	JLE          folded589
 	VMOVUPD      (CX), Y9
 	VMOVUPD      (SI), Y21
 	VFIXUPIMMPD  $0x00, Y23, Y21, Y9
@@ -33707,7 +34427,7 @@ whole582:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded583
+	JLE          folded589
 	VMOVUPD      (CX), Y11
 	VMOVUPD      (SI), Y21
 	VFIXUPIMMPD  $0x00, Y23, Y21, Y11
@@ -33725,7 +34445,7 @@ whole582:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded583
+	JLE          folded589
 	VMOVUPD      (CX), Y13
 	VMOVUPD      (SI), Y21
 	VFIXUPIMMPD  $0x00, Y23, Y21, Y13
@@ -33743,7 +34463,7 @@ whole582:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded583
+	JLE          folded589
 	VMOVUPD      (CX), Y15
 	VMOVUPD      (SI), Y21
 	VFIXUPIMMPD  $0x00, Y23, Y21, Y15
@@ -33761,7 +34481,7 @@ whole582:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded583
+	JLE          folded589
 	VMOVUPD      (CX), Y17
 	VMOVUPD      (SI), Y21
 	VFIXUPIMMPD  $0x00, Y23, Y21, Y17
@@ -33779,7 +34499,7 @@ whole582:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded583
+	JLE          folded589
 	VMOVUPD      (CX), Y19
 	VMOVUPD      (SI), Y21
 	VFIXUPIMMPD  $0x00, Y23, Y21, Y19
@@ -33797,15 +34517,15 @@ whole582:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded583:
+folded589:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some584
+	JGE  some590
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some584:
+some590:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -33841,38 +34561,38 @@ some584:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over590
+	JLE              over596
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over590:
+over596:
 	CMPQ             BX, $0x30
-	JLE              over591
+	JLE              over597
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over591:
+over597:
 	CMPQ             BX, $0x28
-	JLE              over592
+	JLE              over598
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over592:
+over598:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some594
+	JGE              some600
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few596
+	JLT              few602
 	CMPQ             SI, $0x08
-	JNE              apart597
+	JNE              apart603
 	VMOVUPD          Z0, (DX)
-	JMP              stored598
+	JMP              stored604
 
-apart597:
+apart603:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -33888,10 +34608,10 @@ apart597:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored598:
-	JMP stored595
+stored604:
+	JMP stored601
 
-few596:
+few602:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -33900,35 +34620,35 @@ few596:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored599
+	JLE           stored605
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored599
+	JLE           stored605
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored599
+	JLE           stored605
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored599
+	JLE           stored605
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored599
+	JLE           stored605
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored599
+	JLE           stored605
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored599
+	JLE           stored605
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored599:
-stored595:
+stored605:
+stored601:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -33936,9 +34656,9 @@ stored595:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again579
+	JGE    again585
 
-some594:
+some600:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -33955,27 +34675,27 @@ some594:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some600
+	JGE     some606
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some600:
-	JMP turned421
+some606:
+	JMP turned425
 
-over578:
+over584:
 	CMPQ BX, $0x02
-	JNE  over601
+	JNE  over607
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept603
+	JE     kept609
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready604
+	JMP    ready610
 
-kept603:
+kept609:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -33984,8 +34704,8 @@ kept603:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready604:
-again602:
+ready610:
+again608:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -33999,7 +34719,7 @@ again602:
 	VPBROADCASTD R10, Z15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole605
+	JGE          whole611
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
@@ -34008,7 +34728,7 @@ again602:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 
-whole605:
+whole611:
 	VMOVUPD          (CX), X5
 	VMOVUPD          (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X5
@@ -34019,7 +34739,7 @@ whole605:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded606
+	JLE              folded612
 	VMOVUPD          (CX), X6
 	VMOVUPD          (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X6
@@ -34030,7 +34750,7 @@ whole605:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded606
+	JLE              folded612
 	VMOVUPD          (CX), X7
 	VMOVUPD          (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X7
@@ -34041,7 +34761,7 @@ whole605:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded606
+	JLE              folded612
 	VMOVUPD          (CX), X8
 	VMOVUPD          (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X8
@@ -34052,7 +34772,7 @@ whole605:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded606
+	JLE              folded612
 	VMOVUPD          (CX), X9
 	VMOVUPD          (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X9
@@ -34063,7 +34783,7 @@ whole605:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded606
+	JLE              folded612
 	VMOVUPD          (CX), X10
 	VMOVUPD          (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X10
@@ -34074,7 +34794,7 @@ whole605:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded606
+	JLE              folded612
 	VMOVUPD          (CX), X11
 	VMOVUPD          (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X11
@@ -34085,7 +34805,7 @@ whole605:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded606
+	JLE              folded612
 	VMOVUPD          (CX), X12
 	VMOVUPD          (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X12
@@ -34096,15 +34816,15 @@ whole605:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded606:
+folded612:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some607
+	JGE  some613
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some607:
+some613:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -34125,20 +34845,20 @@ some607:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some611
+	JGE              some617
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few613
+	JLT              few619
 	CMPQ             SI, $0x08
-	JNE              apart614
+	JNE              apart620
 	VMOVUPD          Z0, (DX)
-	JMP              stored615
+	JMP              stored621
 
-apart614:
+apart620:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -34154,10 +34874,10 @@ apart614:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored615:
-	JMP stored612
+stored621:
+	JMP stored618
 
-few613:
+few619:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -34166,35 +34886,35 @@ few613:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored616
+	JLE           stored622
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored616
+	JLE           stored622
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored616
+	JLE           stored622
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored616
+	JLE           stored622
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored616
+	JLE           stored622
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored616
+	JLE           stored622
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored616
+	JLE           stored622
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored616:
-stored612:
+stored622:
+stored618:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -34202,9 +34922,9 @@ stored612:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again602
+	JGE    again608
 
-some611:
+some617:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -34217,31 +34937,31 @@ some611:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some617
+	JGE     some623
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some617:
-	JMP turned421
+some623:
+	JMP turned425
 
-over601:
+over607:
 	CMPQ   BX, $0x02
-	JLT    over618
+	JLT    over624
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept620
+	JE     kept626
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready621
+	JMP    ready627
 
-kept620:
+kept626:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -34252,8 +34972,8 @@ kept620:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready621:
-again619:
+ready627:
+again625:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -34267,7 +34987,7 @@ again619:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole622
+	JGE          whole628
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
@@ -34283,7 +35003,7 @@ again619:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 
-whole622:
+whole628:
 	VMOVUPD      (CX), X5
 	VMOVUPD      (SI), X21
 	VFIXUPIMMPD  $0x00, X23, X21, X5
@@ -34301,7 +35021,7 @@ whole622:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded623
+	JLE          folded629
 	VMOVUPD      (CX), X7
 	VMOVUPD      (SI), X21
 	VFIXUPIMMPD  $0x00, X23, X21, X7
@@ -34319,7 +35039,7 @@ whole622:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded623
+	JLE          folded629
 	VMOVUPD      (CX), X9
 	VMOVUPD      (SI), X21
 	VFIXUPIMMPD  $0x00, X23, X21, X9
@@ -34337,7 +35057,7 @@ whole622:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded623
+	JLE          folded629
 	VMOVUPD      (CX), X11
 	VMOVUPD      (SI), X21
 	VFIXUPIMMPD  $0x00, X23, X21, X11
@@ -34355,7 +35075,7 @@ whole622:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded623
+	JLE          folded629
 	VMOVUPD      (CX), X13
 	VMOVUPD      (SI), X21
 	VFIXUPIMMPD  $0x00, X23, X21, X13
@@ -34373,7 +35093,7 @@ whole622:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded623
+	JLE          folded629
 	VMOVUPD      (CX), X15
 	VMOVUPD      (SI), X21
 	VFIXUPIMMPD  $0x00, X23, X21, X15
@@ -34391,7 +35111,7 @@ whole622:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded623
+	JLE          folded629
 	VMOVUPD      (CX), X17
 	VMOVUPD      (SI), X21
 	VFIXUPIMMPD  $0x00, X23, X21, X17
@@ -34409,7 +35129,7 @@ whole622:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded623
+	JLE          folded629
 	VMOVUPD      (CX), X19
 	VMOVUPD      (SI), X21
 	VFIXUPIMMPD  $0x00, X23, X21, X19
@@ -34427,15 +35147,15 @@ whole622:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded623:
+folded629:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some624
+	JGE  some630
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some624:
+some630:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -34469,28 +35189,28 @@ some624:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over628
+	JLE              over634
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over628:
+over634:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some630
+	JGE              some636
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few632
+	JLT              few638
 	CMPQ             SI, $0x08
-	JNE              apart633
+	JNE              apart639
 	VMOVUPD          Z0, (DX)
-	JMP              stored634
+	JMP              stored640
 
-apart633:
+apart639:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -34506,10 +35226,10 @@ apart633:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored634:
-	JMP stored631
+stored640:
+	JMP stored637
 
-few632:
+few638:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -34518,35 +35238,35 @@ few632:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored635
+	JLE           stored641
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored635
+	JLE           stored641
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored635
+	JLE           stored641
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored635
+	JLE           stored641
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored635
+	JLE           stored641
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored635
+	JLE           stored641
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored635
+	JLE           stored641
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored635:
-stored631:
+stored641:
+stored637:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -34554,9 +35274,9 @@ stored631:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again619
+	JGE    again625
 
-some630:
+some636:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -34573,24 +35293,24 @@ some630:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some636
+	JGE     some642
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some636:
-	JMP turned421
+some642:
+	JMP turned425
 
-over618:
+over624:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept638
+	JE     kept644
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready639
+	JMP    ready645
 
-kept638:
+kept644:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -34599,8 +35319,8 @@ kept638:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready639:
-again637:
+ready645:
+again643:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -34614,7 +35334,7 @@ again637:
 	VPBROADCASTD R10, Z15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole640
+	JGE          whole646
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
@@ -34623,7 +35343,7 @@ again637:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 
-whole640:
+whole646:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X5
@@ -34634,7 +35354,7 @@ whole640:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded641
+	JLE              folded647
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X6
@@ -34645,7 +35365,7 @@ whole640:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded641
+	JLE              folded647
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X7
@@ -34656,7 +35376,7 @@ whole640:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded641
+	JLE              folded647
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X8
@@ -34667,7 +35387,7 @@ whole640:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded641
+	JLE              folded647
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X9
@@ -34678,7 +35398,7 @@ whole640:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded641
+	JLE              folded647
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X10
@@ -34689,7 +35409,7 @@ whole640:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded641
+	JLE              folded647
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X11
@@ -34700,7 +35420,7 @@ whole640:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded641
+	JLE              folded647
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
 	VFIXUPIMMPD      $0x00, X15, X13, X12
@@ -34711,15 +35431,15 @@ whole640:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded641:
+folded647:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some642
+	JGE  some648
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some642:
+some648:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -34739,130 +35459,18 @@ some642:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some645
+	JGE              some651
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few647
+	JLT              few653
 	CMPQ             SI, $0x08
-	JNE              apart648
+	JNE              apart654
 	VMOVUPD          Z0, (DX)
-	JMP              stored649
-
-apart648:
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VMOVSD        X0, (DX)
-	VMOVHPD       X0, (DX)(SI*1)
-	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (DX)(SI*2)
-	VMOVHPD       X5, (DX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (DX)(SI*4)
-	VMOVHPD       X5, (DX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (DX)(DI*2)
-	VMOVHPD       X5, (DX)(R9*1)
-
-stored649:
-	JMP stored646
-
-few647:
-	VMOVAPD       Z0, Z6
-	LEAQ          (SI)(SI*2), DI
-	LEAQ          (SI)(SI*4), R8
-	LEAQ          (DI)(SI*4), R9
-	VUNPCKHPD     Z8, Z6, Z7
-	VUNPCKLPD     Z8, Z6, Z6
-	VMOVSD        X6, (DX)
-	CMPQ          CX, $0x01
-	JLE           stored650
-	VMOVSD        X7, (DX)(SI*1)
-	CMPQ          CX, $0x02
-	JLE           stored650
-	VEXTRACTF32X4 $0x01, Z6, X8
-	VMOVSD        X8, (DX)(SI*2)
-	CMPQ          CX, $0x03
-	JLE           stored650
-	VEXTRACTF32X4 $0x01, Z7, X8
-	VMOVSD        X8, (DX)(DI*1)
-	CMPQ          CX, $0x04
-	JLE           stored650
-	VEXTRACTF32X4 $0x02, Z6, X8
-	VMOVSD        X8, (DX)(SI*4)
-	CMPQ          CX, $0x05
-	JLE           stored650
-	VEXTRACTF32X4 $0x02, Z7, X8
-	VMOVSD        X8, (DX)(R8*1)
-	CMPQ          CX, $0x06
-	JLE           stored650
-	VEXTRACTF32X4 $0x03, Z6, X8
-	VMOVSD        X8, (DX)(DI*2)
-	CMPQ          CX, $0x07
-	JLE           stored650
-	VEXTRACTF32X4 $0x03, Z7, X8
-	VMOVSD        X8, (DX)(R9*1)
-
-stored650:
-stored646:
-	VPXORD Z0, Z0, Z0
-	IMUL3Q $0x08, SI, SI
-	ADDQ   SI, DX
-	MOVQ   DX, dx+0(FP)
-	SUBQ   $0x08, CX
-	MOVQ   CX, n+120(FP)
-	CMPQ   CX, $0x01
-	JGE    again637
-
-some645:
-	VPXORD Z5, Z5, Z5
-	MOVQ   db+32(FP), CX
-	ADDQ   AX, CX
-	VADDPD Z5, Z1, Z1
-	VMOVSD X1, (CX)
-	MOVQ   dw+16(FP), CX
-	ADDQ   AX, CX
-	MOVQ   lddw+24(FP), DX
-	VADDPD Z5, Z3, Z3
-	VMOVSD X3, (CX)
-	MOVQ   cols+112(FP), CX
-	CMPQ   CX, $0x11
-	JGE    some651
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-some651:
-turned421:
-	MOVQ    lddy+48(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    dy+40(FP), CX
-	MOVQ    CX, dy+40(FP)
-	MOVQ    ldy+64(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    y+56(FP), CX
-	MOVQ    CX, y+56(FP)
-	MOVQ    ldx+80(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    x+72(FP), CX
-	MOVQ    CX, x+72(FP)
-	MOVQ    $0x00000000, CX
-	MOVQ    CX, fresh+136(FP)
-	MOVQ    n+120(FP), CX
-	MOVQ    dx+0(FP), DX
-	MOVQ    lddx+8(FP), SI
-	VPXORD  Z5, Z5, Z5
-	VADDPD  Z5, Z0, Z0
-	CMPQ    CX, $0x08
-	JLT     few653
-	CMPQ    SI, $0x08
-	JNE     apart654
-	VMOVUPD Z0, (DX)
-	JMP     stored655
+	JMP              stored655
 
 apart654:
 	LEAQ          (SI)(SI*2), DI
@@ -34928,31 +35536,143 @@ stored652:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block418
-	JMP    end416
+	JGE    again643
 
-other417:
-block657:
+some651:
+	VPXORD Z5, Z5, Z5
+	MOVQ   db+32(FP), CX
+	ADDQ   AX, CX
+	VADDPD Z5, Z1, Z1
+	VMOVSD X1, (CX)
+	MOVQ   dw+16(FP), CX
+	ADDQ   AX, CX
+	MOVQ   lddw+24(FP), DX
+	VADDPD Z5, Z3, Z3
+	VMOVSD X3, (CX)
+	MOVQ   cols+112(FP), CX
+	CMPQ   CX, $0x11
+	JGE    some657
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+some657:
+turned425:
+	MOVQ    lddy+48(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    dy+40(FP), CX
+	MOVQ    CX, dy+40(FP)
+	MOVQ    ldy+64(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    y+56(FP), CX
+	MOVQ    CX, y+56(FP)
+	MOVQ    ldx+80(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    x+72(FP), CX
+	MOVQ    CX, x+72(FP)
+	MOVQ    $0x00000000, CX
+	MOVQ    CX, fresh+136(FP)
+	MOVQ    n+120(FP), CX
+	MOVQ    dx+0(FP), DX
+	MOVQ    lddx+8(FP), SI
+	VPXORD  Z5, Z5, Z5
+	VADDPD  Z5, Z0, Z0
+	CMPQ    CX, $0x08
+	JLT     few659
+	CMPQ    SI, $0x08
+	JNE     apart660
+	VMOVUPD Z0, (DX)
+	JMP     stored661
+
+apart660:
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VMOVSD        X0, (DX)
+	VMOVHPD       X0, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (DX)(SI*2)
+	VMOVHPD       X5, (DX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (DX)(SI*4)
+	VMOVHPD       X5, (DX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (DX)(DI*2)
+	VMOVHPD       X5, (DX)(R9*1)
+
+stored661:
+	JMP stored658
+
+few659:
+	VMOVAPD       Z0, Z6
+	LEAQ          (SI)(SI*2), DI
+	LEAQ          (SI)(SI*4), R8
+	LEAQ          (DI)(SI*4), R9
+	VUNPCKHPD     Z8, Z6, Z7
+	VUNPCKLPD     Z8, Z6, Z6
+	VMOVSD        X6, (DX)
+	CMPQ          CX, $0x01
+	JLE           stored662
+	VMOVSD        X7, (DX)(SI*1)
+	CMPQ          CX, $0x02
+	JLE           stored662
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVSD        X8, (DX)(SI*2)
+	CMPQ          CX, $0x03
+	JLE           stored662
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVSD        X8, (DX)(DI*1)
+	CMPQ          CX, $0x04
+	JLE           stored662
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVSD        X8, (DX)(SI*4)
+	CMPQ          CX, $0x05
+	JLE           stored662
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVSD        X8, (DX)(R8*1)
+	CMPQ          CX, $0x06
+	JLE           stored662
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVSD        X8, (DX)(DI*2)
+	CMPQ          CX, $0x07
+	JLE           stored662
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVSD        X8, (DX)(R9*1)
+
+stored662:
+stored658:
+	VPXORD Z0, Z0, Z0
+	IMUL3Q $0x08, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dx+0(FP)
+	SUBQ   $0x08, CX
+	MOVQ   CX, n+120(FP)
+	CMPQ   CX, $0x01
+	JGE    block422
+	JMP    end420
+
+other421:
+block663:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Z0, Z0, Z0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk658:
+chunk664:
 	CMPQ BX, $0x10
-	JLT  last659
+	JLT  last665
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept662
+	JE     kept668
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready663
+	JMP    ready669
 
-kept662:
+kept668:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -34963,8 +35683,8 @@ kept662:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX), Z4
 
-ready663:
-again661:
+ready669:
+again667:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -34978,7 +35698,7 @@ again661:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole664
+	JGE          whole670
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
@@ -34994,7 +35714,7 @@ again661:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 
-whole664:
+whole670:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
@@ -35005,7 +35725,7 @@ whole664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded665
+	JLE          folded671
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX), Z8
@@ -35016,7 +35736,7 @@ whole664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded665
+	JLE          folded671
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX), Z10
@@ -35027,7 +35747,7 @@ whole664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded665
+	JLE          folded671
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX), Z12
@@ -35038,7 +35758,7 @@ whole664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded665
+	JLE          folded671
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX), Z14
@@ -35049,7 +35769,7 @@ whole664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded665
+	JLE          folded671
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX), Z16
@@ -35060,7 +35780,7 @@ whole664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded665
+	JLE          folded671
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX), Z18
@@ -35071,7 +35791,7 @@ whole664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded665
+	JLE          folded671
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX), Z20
@@ -35082,15 +35802,15 @@ whole664:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded665:
+folded671:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some666
+	JGE  some672
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some666:
+some672:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -35161,20 +35881,20 @@ some666:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some684
+	JGE              some690
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few686
+	JLT              few692
 	CMPQ             SI, $0x08
-	JNE              apart687
+	JNE              apart693
 	VMOVUPD          Z0, (DX)
-	JMP              stored688
+	JMP              stored694
 
-apart687:
+apart693:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -35190,10 +35910,10 @@ apart687:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored688:
-	JMP stored685
+stored694:
+	JMP stored691
 
-few686:
+few692:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -35202,35 +35922,35 @@ few686:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored689
+	JLE           stored695
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored689
+	JLE           stored695
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored689
+	JLE           stored695
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored689
+	JLE           stored695
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored689
+	JLE           stored695
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored689
+	JLE           stored695
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored689
+	JLE           stored695
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored689:
-stored685:
+stored695:
+stored691:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -35238,9 +35958,9 @@ stored685:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again661
+	JGE    again667
 
-some684:
+some690:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -35257,42 +35977,42 @@ some684:
 	VMOVUPD Z4, 64(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some690
+	JGE     some696
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some690:
+some696:
 	ADDQ $0x00000080, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk658
-	JMP  turned660
+	JGE  chunk664
+	JMP  turned666
 
-last659:
+last665:
 	CMPQ BX, $0x08
-	JLE  narrower691
+	JLE  narrower697
 	CMPQ BX, $0x10
-	JNE  over692
-	JMP  turned660
+	JNE  over698
+	JMP  turned666
 
-over692:
+over698:
 	CMPQ   BX, $0x0b
-	JGE    over693
+	JGE    over699
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x50, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept695
+	JE     kept701
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready696
+	JMP    ready702
 
-kept695:
+kept701:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -35303,8 +36023,8 @@ kept695:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), X4
 
-ready696:
-again694:
+ready702:
+again700:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -35318,23 +36038,106 @@ again694:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole697
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
+	JLT          loose705
+	TESTQ        BX, BX
+	JNE          loose705
+	CMPQ         DX, $0x50
+	JNE          loose705
+	CMPQ         DI, $0x50
+	JNE          loose705
+	VMOVUPD      (CX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(CX), Z6
+	VADDPD       X6, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  X22, X6, X4
+	ADDQ         R9, R8
+	VMOVUPD      128(CX), Z24
+	VALIGNQ      $0x02, Z6, Z24, Z7
+	VADDPD       Z7, Z1, Z1
+	VALIGNQ      $0x02, Z24, Z24, Z8
+	VADDPD       X8, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  X22, X8, X4
+	ADDQ         R9, R8
+	VMOVUPD      192(CX), Z25
+	VALIGNQ      $0x04, Z24, Z25, Z9
+	VADDPD       Z9, Z1, Z1
+	VALIGNQ      $0x04, Z25, Z25, Z10
+	VADDPD       X10, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  X22, X10, X4
+	ADDQ         R9, R8
+	VMOVUPD      256(CX), Z24
+	VALIGNQ      $0x06, Z25, Z24, Z11
+	VADDPD       Z11, Z1, Z1
+	VALIGNQ      $0x06, Z24, Z24, Z12
+	VADDPD       X12, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  X22, X12, X4
+	ADDQ         R9, R8
+	VMOVUPD      320(CX), Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      384(CX), Z14
+	VADDPD       X14, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  X22, X14, X4
+	ADDQ         R9, R8
+	VMOVUPD      448(CX), Z24
+	VALIGNQ      $0x02, Z14, Z24, Z15
+	VADDPD       Z15, Z1, Z1
+	VALIGNQ      $0x02, Z24, Z24, Z16
+	VADDPD       X16, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  X22, X16, X4
+	ADDQ         R9, R8
+	VMOVUPD      512(CX), Z25
+	VALIGNQ      $0x04, Z24, Z25, Z17
+	VADDPD       Z17, Z1, Z1
+	VALIGNQ      $0x04, Z25, Z25, Z18
+	VADDPD       X18, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  X22, X18, X4
+	ADDQ         R9, R8
+	VMOVUPD      576(CX), Z24
+	VALIGNQ      $0x06, Z25, Z24, Z19
+	VADDPD       Z19, Z1, Z1
+	VALIGNQ      $0x06, Z24, Z24, Z20
+	VADDPD       X20, X2, X2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  X22, X20, X4
+	ADDQ         R9, R8
+	ADDQ         $0x00000280, CX
+	ADDQ         $0x00000280, SI
+	JMP          folded704
 
-whole697:
+loose705:
+	CMPQ   R10, $0x08
+	JGE    whole703
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole703:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X6
@@ -35345,7 +36148,7 @@ whole697:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded698
+	JLE          folded704
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X8
@@ -35356,7 +36159,7 @@ whole697:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded698
+	JLE          folded704
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X10
@@ -35367,7 +36170,7 @@ whole697:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded698
+	JLE          folded704
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X12
@@ -35378,7 +36181,7 @@ whole697:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded698
+	JLE          folded704
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X14
@@ -35389,7 +36192,7 @@ whole697:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded698
+	JLE          folded704
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X16
@@ -35400,7 +36203,7 @@ whole697:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded698
+	JLE          folded704
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X18
@@ -35411,7 +36214,7 @@ whole697:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded698
+	JLE          folded704
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), X20
@@ -35422,15 +36225,15 @@ whole697:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded698:
+folded704:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some699
+	JGE  some706
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some699:
+some706:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -35482,28 +36285,28 @@ some699:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x48
-	JLE              over709
+	JLE              over716
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over709:
+over716:
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 	SUBQ             $0x50, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some711
+	JGE              some718
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few713
+	JLT              few720
 	CMPQ             SI, $0x08
-	JNE              apart714
+	JNE              apart721
 	VMOVUPD          Z0, (DX)
-	JMP              stored715
+	JMP              stored722
 
-apart714:
+apart721:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -35519,10 +36322,10 @@ apart714:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored715:
-	JMP stored712
+stored722:
+	JMP stored719
 
-few713:
+few720:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -35531,35 +36334,35 @@ few713:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored716
+	JLE           stored723
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored716
+	JLE           stored723
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored716
+	JLE           stored723
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored716
+	JLE           stored723
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored716
+	JLE           stored723
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored716
+	JLE           stored723
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored716
+	JLE           stored723
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored716:
-stored712:
+stored723:
+stored719:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -35567,9 +36370,9 @@ stored712:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again694
+	JGE    again700
 
-some711:
+some718:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -35586,31 +36389,31 @@ some711:
 	VMOVUPD X4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some717
+	JGE     some724
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some717:
-	JMP turned660
+some724:
+	JMP turned666
 
-over693:
+over699:
 	CMPQ   BX, $0x0d
-	JGE    over718
+	JGE    over725
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept720
+	JE     kept727
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready721
+	JMP    ready728
 
-kept720:
+kept727:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -35621,8 +36424,8 @@ kept720:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Y4
 
-ready721:
-again719:
+ready728:
+again726:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -35636,23 +36439,104 @@ again719:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole722
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
+	JLT          loose731
+	TESTQ        BX, BX
+	JNE          loose731
+	CMPQ         DX, $0x60
+	JNE          loose731
+	CMPQ         DI, $0x60
+	JNE          loose731
+	VMOVUPD      (CX), Z5
+	VADDPD       Z5, Z1, Z1
+	VMOVUPD      64(CX), Z6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z5, Z3
+	VFMADD231PD  Y22, Y6, Y4
+	ADDQ         R9, R8
+	VMOVUPD      128(CX), Z24
+	VALIGNQ      $0x04, Z6, Z24, Z7
+	VADDPD       Z7, Z1, Z1
+	VALIGNQ      $0x04, Z24, Z24, Z8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z7, Z3
+	VFMADD231PD  Y22, Y8, Y4
+	ADDQ         R9, R8
+	VMOVUPD      192(CX), Z9
+	VADDPD       Z9, Z1, Z1
+	VMOVUPD      256(CX), Z10
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z9, Z3
+	VFMADD231PD  Y22, Y10, Y4
+	ADDQ         R9, R8
+	VMOVUPD      320(CX), Z24
+	VALIGNQ      $0x04, Z10, Z24, Z11
+	VADDPD       Z11, Z1, Z1
+	VALIGNQ      $0x04, Z24, Z24, Z12
+	VADDPD       Y12, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z11, Z3
+	VFMADD231PD  Y22, Y12, Y4
+	ADDQ         R9, R8
+	VMOVUPD      384(CX), Z13
+	VADDPD       Z13, Z1, Z1
+	VMOVUPD      448(CX), Z14
+	VADDPD       Y14, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z13, Z3
+	VFMADD231PD  Y22, Y14, Y4
+	ADDQ         R9, R8
+	VMOVUPD      512(CX), Z24
+	VALIGNQ      $0x04, Z14, Z24, Z15
+	VADDPD       Z15, Z1, Z1
+	VALIGNQ      $0x04, Z24, Z24, Z16
+	VADDPD       Y16, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z15, Z3
+	VFMADD231PD  Y22, Y16, Y4
+	ADDQ         R9, R8
+	VMOVUPD      576(CX), Z17
+	VADDPD       Z17, Z1, Z1
+	VMOVUPD      640(CX), Z18
+	VADDPD       Y18, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z17, Z3
+	VFMADD231PD  Y22, Y18, Y4
+	ADDQ         R9, R8
+	VMOVUPD      704(CX), Z24
+	VALIGNQ      $0x04, Z18, Z24, Z19
+	VADDPD       Z19, Z1, Z1
+	VALIGNQ      $0x04, Z24, Z24, Z20
+	VADDPD       Y20, Y2, Y2
+	VBROADCASTSD (R8), Z22
+	VFMADD231PD  Z22, Z19, Z3
+	VFMADD231PD  Y22, Y20, Y4
+	ADDQ         R9, R8
+	ADDQ         $0x00000300, CX
+	ADDQ         $0x00000300, SI
+	JMP          folded730
 
-whole722:
+loose731:
+	CMPQ   R10, $0x08
+	JGE    whole729
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+
+whole729:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y6
@@ -35663,7 +36547,7 @@ whole722:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded723
+	JLE          folded730
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y8
@@ -35674,7 +36558,7 @@ whole722:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded723
+	JLE          folded730
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y10
@@ -35685,7 +36569,7 @@ whole722:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded723
+	JLE          folded730
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y12
@@ -35696,7 +36580,7 @@ whole722:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded723
+	JLE          folded730
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y14
@@ -35707,7 +36591,7 @@ whole722:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded723
+	JLE          folded730
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y16
@@ -35718,7 +36602,7 @@ whole722:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded723
+	JLE          folded730
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y18
@@ -35729,7 +36613,7 @@ whole722:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded723
+	JLE          folded730
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Y20
@@ -35740,15 +36624,15 @@ whole722:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded723:
+folded730:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some724
+	JGE  some732
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some724:
+some732:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -35800,38 +36684,38 @@ some724:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x58
-	JLE              over734
+	JLE              over742
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over734:
+over742:
 	CMPQ             BX, $0x50
-	JLE              over735
+	JLE              over743
 	VFMADD231PD.BCST 72(CX), Z5, Z0
 
-over735:
+over743:
 	CMPQ             BX, $0x48
-	JLE              over736
+	JLE              over744
 	VFMADD231PD.BCST 80(CX), Z16, Z0
 
-over736:
+over744:
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 	SUBQ             $0x60, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some738
+	JGE              some746
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few740
+	JLT              few748
 	CMPQ             SI, $0x08
-	JNE              apart741
+	JNE              apart749
 	VMOVUPD          Z0, (DX)
-	JMP              stored742
+	JMP              stored750
 
-apart741:
+apart749:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -35847,10 +36731,10 @@ apart741:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored742:
-	JMP stored739
+stored750:
+	JMP stored747
 
-few740:
+few748:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -35859,35 +36743,35 @@ few740:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored743
+	JLE           stored751
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored743
+	JLE           stored751
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored743
+	JLE           stored751
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored743
+	JLE           stored751
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored743
+	JLE           stored751
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored743
+	JLE           stored751
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored743
+	JLE           stored751
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored743:
-stored739:
+stored751:
+stored747:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -35895,9 +36779,9 @@ stored739:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again719
+	JGE    again726
 
-some738:
+some746:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -35914,29 +36798,29 @@ some738:
 	VMOVUPD Y4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some744
+	JGE     some752
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some744:
-	JMP turned660
+some752:
+	JMP turned666
 
-over718:
+over725:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept746
+	JE     kept754
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready747
+	JMP    ready755
 
-kept746:
+kept754:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -35947,8 +36831,8 @@ kept746:
 	VMOVUPD (CX), Z3
 	VMOVUPD 64(CX)(BX*1), Z4
 
-ready747:
-again745:
+ready755:
+again753:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -35962,7 +36846,7 @@ again745:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole748
+	JGE          whole756
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
@@ -35978,7 +36862,7 @@ again745:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 
-whole748:
+whole756:
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z6
@@ -35989,7 +36873,7 @@ whole748:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded749
+	JLE          folded757
 	VMOVUPD      (CX), Z7
 	VADDPD       Z7, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z8
@@ -36000,7 +36884,7 @@ whole748:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded749
+	JLE          folded757
 	VMOVUPD      (CX), Z9
 	VADDPD       Z9, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z10
@@ -36011,7 +36895,7 @@ whole748:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded749
+	JLE          folded757
 	VMOVUPD      (CX), Z11
 	VADDPD       Z11, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z12
@@ -36022,7 +36906,7 @@ whole748:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded749
+	JLE          folded757
 	VMOVUPD      (CX), Z13
 	VADDPD       Z13, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z14
@@ -36033,7 +36917,7 @@ whole748:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded749
+	JLE          folded757
 	VMOVUPD      (CX), Z15
 	VADDPD       Z15, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z16
@@ -36044,7 +36928,7 @@ whole748:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded749
+	JLE          folded757
 	VMOVUPD      (CX), Z17
 	VADDPD       Z17, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z18
@@ -36055,7 +36939,7 @@ whole748:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded749
+	JLE          folded757
 	VMOVUPD      (CX), Z19
 	VADDPD       Z19, Z1, Z1
 	VMOVUPD      64(CX)(BX*1), Z20
@@ -36066,15 +36950,15 @@ whole748:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded749:
+folded757:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some750
+	JGE  some758
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some750:
+some758:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -36138,58 +37022,58 @@ some750:
 	VSHUFF64X2       $0xdd, Z10, Z16, Z12
 	VSHUFF64X2       $0x88, Z10, Z16, Z16
 	CMPQ             BX, $0x78
-	JLE              over760
+	JLE              over768
 	VFMADD231PD.BCST 64(CX), Z6, Z0
 
-over760:
+over768:
 	CMPQ             BX, $0x70
-	JLE              over761
+	JLE              over769
 	VFMADD231PD.BCST 72(CX), Z20, Z0
 
-over761:
+over769:
 	CMPQ             BX, $0x68
-	JLE              over762
+	JLE              over770
 	VFMADD231PD.BCST 80(CX), Z18, Z0
 
-over762:
+over770:
 	CMPQ             BX, $0x60
-	JLE              over763
+	JLE              over771
 	VFMADD231PD.BCST 88(CX), Z14, Z0
 
-over763:
+over771:
 	CMPQ             BX, $0x58
-	JLE              over764
+	JLE              over772
 	VFMADD231PD.BCST 96(CX), Z5, Z0
 
-over764:
+over772:
 	CMPQ             BX, $0x50
-	JLE              over765
+	JLE              over773
 	VFMADD231PD.BCST 104(CX), Z16, Z0
 
-over765:
+over773:
 	CMPQ             BX, $0x48
-	JLE              over766
+	JLE              over774
 	VFMADD231PD.BCST 112(CX), Z8, Z0
 
-over766:
+over774:
 	VFMADD231PD.BCST 120(CX), Z12, Z0
 	SUBQ             $0x00000080, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some768
+	JGE              some776
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few770
+	JLT              few778
 	CMPQ             SI, $0x08
-	JNE              apart771
+	JNE              apart779
 	VMOVUPD          Z0, (DX)
-	JMP              stored772
+	JMP              stored780
 
-apart771:
+apart779:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -36205,10 +37089,10 @@ apart771:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored772:
-	JMP stored769
+stored780:
+	JMP stored777
 
-few770:
+few778:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -36217,35 +37101,35 @@ few770:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored773
+	JLE           stored781
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored773
+	JLE           stored781
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored773
+	JLE           stored781
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored773
+	JLE           stored781
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored773
+	JLE           stored781
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored773
+	JLE           stored781
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored773
+	JLE           stored781
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored773:
-stored769:
+stored781:
+stored777:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -36253,9 +37137,9 @@ stored769:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again745
+	JGE    again753
 
-some768:
+some776:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -36272,27 +37156,27 @@ some768:
 	VMOVUPD Z4, 64(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some774
+	JGE     some782
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some774:
-	JMP turned660
+some782:
+	JMP turned666
 
-narrower691:
+narrower697:
 	CMPQ BX, $0x08
-	JNE  over775
+	JNE  over783
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept777
+	JE     kept785
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready778
+	JMP    ready786
 
-kept777:
+kept785:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Z1
@@ -36301,8 +37185,8 @@ kept777:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Z3
 
-ready778:
-again776:
+ready786:
+again784:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -36316,7 +37200,7 @@ again776:
 	VPBROADCASTD R10, Z15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole779
+	JGE          whole787
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
@@ -36325,71 +37209,71 @@ again776:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 
-whole779:
+whole787:
 	VMOVUPD          (CX), Z5
 	VADDPD           Z5, Z1, Z1
 	VFMADD231PD.BCST (R8), Z5, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded780
+	JLE              folded788
 	VMOVUPD          (CX), Z6
 	VADDPD           Z6, Z1, Z1
 	VFMADD231PD.BCST (R8), Z6, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded780
+	JLE              folded788
 	VMOVUPD          (CX), Z7
 	VADDPD           Z7, Z1, Z1
 	VFMADD231PD.BCST (R8), Z7, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded780
+	JLE              folded788
 	VMOVUPD          (CX), Z8
 	VADDPD           Z8, Z1, Z1
 	VFMADD231PD.BCST (R8), Z8, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded780
+	JLE              folded788
 	VMOVUPD          (CX), Z9
 	VADDPD           Z9, Z1, Z1
 	VFMADD231PD.BCST (R8), Z9, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded780
+	JLE              folded788
 	VMOVUPD          (CX), Z10
 	VADDPD           Z10, Z1, Z1
 	VFMADD231PD.BCST (R8), Z10, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded780
+	JLE              folded788
 	VMOVUPD          (CX), Z11
 	VADDPD           Z11, Z1, Z1
 	VFMADD231PD.BCST (R8), Z11, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded780
+	JLE              folded788
 	VMOVUPD          (CX), Z12
 	VADDPD           Z12, Z1, Z1
 	VFMADD231PD.BCST (R8), Z12, Z3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded780:
+folded788:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some781
+	JGE  some789
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some781:
+some789:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -36428,20 +37312,20 @@ some781:
 	VFMADD231PD.BCST 56(CX), Z8, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some791
+	JGE              some799
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few793
+	JLT              few801
 	CMPQ             SI, $0x08
-	JNE              apart794
+	JNE              apart802
 	VMOVUPD          Z0, (DX)
-	JMP              stored795
+	JMP              stored803
 
-apart794:
+apart802:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -36457,10 +37341,10 @@ apart794:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored795:
-	JMP stored792
+stored803:
+	JMP stored800
 
-few793:
+few801:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -36469,35 +37353,35 @@ few793:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored796
+	JLE           stored804
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored796
+	JLE           stored804
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored796
+	JLE           stored804
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored796
+	JLE           stored804
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored796
+	JLE           stored804
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored796
+	JLE           stored804
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored796
+	JLE           stored804
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored796:
-stored792:
+stored804:
+stored800:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -36505,9 +37389,9 @@ stored792:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again776
+	JGE    again784
 
-some791:
+some799:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -36520,27 +37404,27 @@ some791:
 	VMOVUPD Z3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some797
+	JGE     some805
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some797:
-	JMP turned660
+some805:
+	JMP turned666
 
-over775:
+over783:
 	CMPQ BX, $0x04
-	JNE  over798
+	JNE  over806
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept800
+	JE     kept808
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready801
+	JMP    ready809
 
-kept800:
+kept808:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -36549,8 +37433,8 @@ kept800:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), Y3
 
-ready801:
-again799:
+ready809:
+again807:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -36564,7 +37448,7 @@ again799:
 	VPBROADCASTD R10, Z15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole802
+	JGE          whole810
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
@@ -36573,71 +37457,71 @@ again799:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 
-whole802:
+whole810:
 	VMOVUPD          (CX), Y5
 	VADDPD           Y5, Y1, Y1
 	VFMADD231PD.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded803
+	JLE              folded811
 	VMOVUPD          (CX), Y6
 	VADDPD           Y6, Y1, Y1
 	VFMADD231PD.BCST (R8), Y6, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded803
+	JLE              folded811
 	VMOVUPD          (CX), Y7
 	VADDPD           Y7, Y1, Y1
 	VFMADD231PD.BCST (R8), Y7, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded803
+	JLE              folded811
 	VMOVUPD          (CX), Y8
 	VADDPD           Y8, Y1, Y1
 	VFMADD231PD.BCST (R8), Y8, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded803
+	JLE              folded811
 	VMOVUPD          (CX), Y9
 	VADDPD           Y9, Y1, Y1
 	VFMADD231PD.BCST (R8), Y9, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded803
+	JLE              folded811
 	VMOVUPD          (CX), Y10
 	VADDPD           Y10, Y1, Y1
 	VFMADD231PD.BCST (R8), Y10, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded803
+	JLE              folded811
 	VMOVUPD          (CX), Y11
 	VADDPD           Y11, Y1, Y1
 	VFMADD231PD.BCST (R8), Y11, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded803
+	JLE              folded811
 	VMOVUPD          (CX), Y12
 	VADDPD           Y12, Y1, Y1
 	VFMADD231PD.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded803:
+folded811:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some804
+	JGE  some812
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some804:
+some812:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -36660,20 +37544,20 @@ some804:
 	VFMADD231PD.BCST 24(CX), Z9, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some810
+	JGE              some818
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few812
+	JLT              few820
 	CMPQ             SI, $0x08
-	JNE              apart813
+	JNE              apart821
 	VMOVUPD          Z0, (DX)
-	JMP              stored814
+	JMP              stored822
 
-apart813:
+apart821:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -36689,10 +37573,10 @@ apart813:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored814:
-	JMP stored811
+stored822:
+	JMP stored819
 
-few812:
+few820:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -36701,35 +37585,35 @@ few812:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored815
+	JLE           stored823
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored815
+	JLE           stored823
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored815
+	JLE           stored823
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored815
+	JLE           stored823
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored815
+	JLE           stored823
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored815
+	JLE           stored823
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored815
+	JLE           stored823
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored815:
-stored811:
+stored823:
+stored819:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -36737,9 +37621,9 @@ stored811:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again799
+	JGE    again807
 
-some810:
+some818:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -36752,31 +37636,31 @@ some810:
 	VMOVUPD Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some816
+	JGE     some824
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some816:
-	JMP turned660
+some824:
+	JMP turned666
 
-over798:
+over806:
 	CMPQ   BX, $0x04
-	JLT    over817
+	JLT    over825
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept819
+	JE     kept827
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready820
+	JMP    ready828
 
-kept819:
+kept827:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), Y1
@@ -36787,8 +37671,8 @@ kept819:
 	VMOVUPD (CX), Y3
 	VMOVUPD 32(CX)(BX*1), Y4
 
-ready820:
-again818:
+ready828:
+again826:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -36802,7 +37686,7 @@ again818:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole821
+	JGE          whole829
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
@@ -36818,7 +37702,7 @@ again818:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 
-whole821:
+whole829:
 	VMOVUPD      (CX), Y5
 	VADDPD       Y5, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y6
@@ -36829,7 +37713,7 @@ whole821:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded822
+	JLE          folded830
 	VMOVUPD      (CX), Y7
 	VADDPD       Y7, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y8
@@ -36840,7 +37724,7 @@ whole821:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded822
+	JLE          folded830
 	VMOVUPD      (CX), Y9
 	VADDPD       Y9, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y10
@@ -36851,7 +37735,7 @@ whole821:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded822
+	JLE          folded830
 	VMOVUPD      (CX), Y11
 	VADDPD       Y11, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y12
@@ -36862,7 +37746,7 @@ whole821:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded822
+	JLE          folded830
 	VMOVUPD      (CX), Y13
 	VADDPD       Y13, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y14
@@ -36873,7 +37757,7 @@ whole821:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded822
+	JLE          folded830
 	VMOVUPD      (CX), Y15
 	VADDPD       Y15, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y16
@@ -36884,7 +37768,7 @@ whole821:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded822
+	JLE          folded830
 	VMOVUPD      (CX), Y17
 	VADDPD       Y17, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y18
@@ -36895,7 +37779,7 @@ whole821:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded822
+	JLE          folded830
 	VMOVUPD      (CX), Y19
 	VADDPD       Y19, Y1, Y1
 	VMOVUPD      32(CX)(BX*1), Y20
@@ -36906,15 +37790,15 @@ whole821:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded822:
+folded830:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some823
+	JGE  some831
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some823:
+some831:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -36950,38 +37834,38 @@ some823:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x38
-	JLE              over829
+	JLE              over837
 	VFMADD231PD.BCST 32(CX), Z6, Z0
 
-over829:
+over837:
 	CMPQ             BX, $0x30
-	JLE              over830
+	JLE              over838
 	VFMADD231PD.BCST 40(CX), Z5, Z0
 
-over830:
+over838:
 	CMPQ             BX, $0x28
-	JLE              over831
+	JLE              over839
 	VFMADD231PD.BCST 48(CX), Z16, Z0
 
-over831:
+over839:
 	VFMADD231PD.BCST 56(CX), Z14, Z0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some833
+	JGE              some841
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few835
+	JLT              few843
 	CMPQ             SI, $0x08
-	JNE              apart836
+	JNE              apart844
 	VMOVUPD          Z0, (DX)
-	JMP              stored837
+	JMP              stored845
 
-apart836:
+apart844:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -36997,10 +37881,10 @@ apart836:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored837:
-	JMP stored834
+stored845:
+	JMP stored842
 
-few835:
+few843:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37009,35 +37893,35 @@ few835:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored838
+	JLE           stored846
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored838
+	JLE           stored846
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored838
+	JLE           stored846
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored838
+	JLE           stored846
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored838
+	JLE           stored846
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored838
+	JLE           stored846
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored838
+	JLE           stored846
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored838:
-stored834:
+stored846:
+stored842:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37045,9 +37929,9 @@ stored834:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again818
+	JGE    again826
 
-some833:
+some841:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -37064,27 +37948,27 @@ some833:
 	VMOVUPD Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some839
+	JGE     some847
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some839:
-	JMP turned660
+some847:
+	JMP turned666
 
-over817:
+over825:
 	CMPQ BX, $0x02
-	JNE  over840
+	JNE  over848
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept842
+	JE     kept850
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready843
+	JMP    ready851
 
-kept842:
+kept850:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -37093,8 +37977,8 @@ kept842:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPD (CX), X3
 
-ready843:
-again841:
+ready851:
+again849:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -37108,7 +37992,7 @@ again841:
 	VPBROADCASTD R10, Z15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole844
+	JGE          whole852
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
@@ -37117,71 +38001,71 @@ again841:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 
-whole844:
+whole852:
 	VMOVUPD          (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded845
+	JLE              folded853
 	VMOVUPD          (CX), X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded845
+	JLE              folded853
 	VMOVUPD          (CX), X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded845
+	JLE              folded853
 	VMOVUPD          (CX), X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded845
+	JLE              folded853
 	VMOVUPD          (CX), X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded845
+	JLE              folded853
 	VMOVUPD          (CX), X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded845
+	JLE              folded853
 	VMOVUPD          (CX), X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded845
+	JLE              folded853
 	VMOVUPD          (CX), X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded845:
+folded853:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some846
+	JGE  some854
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some846:
+some854:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -37202,20 +38086,20 @@ some846:
 	VFMADD231PD.BCST 8(CX), Z14, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some850
+	JGE              some858
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few852
+	JLT              few860
 	CMPQ             SI, $0x08
-	JNE              apart853
+	JNE              apart861
 	VMOVUPD          Z0, (DX)
-	JMP              stored854
+	JMP              stored862
 
-apart853:
+apart861:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -37231,10 +38115,10 @@ apart853:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored854:
-	JMP stored851
+stored862:
+	JMP stored859
 
-few852:
+few860:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37243,35 +38127,35 @@ few852:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored855
+	JLE           stored863
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored855
+	JLE           stored863
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored855
+	JLE           stored863
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored855
+	JLE           stored863
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored855
+	JLE           stored863
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored855
+	JLE           stored863
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored855
+	JLE           stored863
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored855:
-stored851:
+stored863:
+stored859:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37279,9 +38163,9 @@ stored851:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again841
+	JGE    again849
 
-some850:
+some858:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -37294,31 +38178,31 @@ some850:
 	VMOVUPD X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some856
+	JGE     some864
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some856:
-	JMP turned660
+some864:
+	JMP turned666
 
-over840:
+over848:
 	CMPQ   BX, $0x02
-	JLT    over857
+	JLT    over865
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept859
+	JE     kept867
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	JMP    ready860
+	JMP    ready868
 
-kept859:
+kept867:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPD (CX), X1
@@ -37329,8 +38213,8 @@ kept859:
 	VMOVUPD (CX), X3
 	VMOVUPD 16(CX)(BX*1), X4
 
-ready860:
-again858:
+ready868:
+again866:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -37344,7 +38228,7 @@ again858:
 	VPBROADCASTD R10, Z23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole861
+	JGE          whole869
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
@@ -37360,7 +38244,7 @@ again858:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 
-whole861:
+whole869:
 	VMOVUPD      (CX), X5
 	VADDPD       X5, X1, X1
 	VMOVUPD      16(CX)(BX*1), X6
@@ -37371,7 +38255,7 @@ whole861:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded862
+	JLE          folded870
 	VMOVUPD      (CX), X7
 	VADDPD       X7, X1, X1
 	VMOVUPD      16(CX)(BX*1), X8
@@ -37382,7 +38266,7 @@ whole861:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded862
+	JLE          folded870
 	VMOVUPD      (CX), X9
 	VADDPD       X9, X1, X1
 	VMOVUPD      16(CX)(BX*1), X10
@@ -37393,7 +38277,7 @@ whole861:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded862
+	JLE          folded870
 	VMOVUPD      (CX), X11
 	VADDPD       X11, X1, X1
 	VMOVUPD      16(CX)(BX*1), X12
@@ -37404,7 +38288,7 @@ whole861:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded862
+	JLE          folded870
 	VMOVUPD      (CX), X13
 	VADDPD       X13, X1, X1
 	VMOVUPD      16(CX)(BX*1), X14
@@ -37415,7 +38299,7 @@ whole861:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded862
+	JLE          folded870
 	VMOVUPD      (CX), X15
 	VADDPD       X15, X1, X1
 	VMOVUPD      16(CX)(BX*1), X16
@@ -37426,7 +38310,7 @@ whole861:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded862
+	JLE          folded870
 	VMOVUPD      (CX), X17
 	VADDPD       X17, X1, X1
 	VMOVUPD      16(CX)(BX*1), X18
@@ -37437,7 +38321,7 @@ whole861:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded862
+	JLE          folded870
 	VMOVUPD      (CX), X19
 	VADDPD       X19, X1, X1
 	VMOVUPD      16(CX)(BX*1), X20
@@ -37448,15 +38332,15 @@ whole861:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded862:
+folded870:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some863
+	JGE  some871
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some863:
+some871:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -37490,28 +38374,28 @@ some863:
 	VSHUFF64X2       $0xdd, Z8, Z5, Z14
 	VSHUFF64X2       $0x88, Z8, Z5, Z5
 	CMPQ             BX, $0x18
-	JLE              over867
+	JLE              over875
 	VFMADD231PD.BCST 16(CX), Z6, Z0
 
-over867:
+over875:
 	VFMADD231PD.BCST 24(CX), Z5, Z0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some869
+	JGE              some877
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few871
+	JLT              few879
 	CMPQ             SI, $0x08
-	JNE              apart872
+	JNE              apart880
 	VMOVUPD          Z0, (DX)
-	JMP              stored873
+	JMP              stored881
 
-apart872:
+apart880:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -37527,10 +38411,10 @@ apart872:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored873:
-	JMP stored870
+stored881:
+	JMP stored878
 
-few871:
+few879:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37539,35 +38423,35 @@ few871:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored874
+	JLE           stored882
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored874
+	JLE           stored882
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored874
+	JLE           stored882
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored874
+	JLE           stored882
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored874
+	JLE           stored882
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored874
+	JLE           stored882
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored874
+	JLE           stored882
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored874:
-stored870:
+stored882:
+stored878:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37575,9 +38459,9 @@ stored870:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again858
+	JGE    again866
 
-some869:
+some877:
 	VPXORD  Z5, Z5, Z5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -37594,24 +38478,24 @@ some869:
 	VMOVUPD X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some875
+	JGE     some883
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some875:
-	JMP turned660
+some883:
+	JMP turned666
 
-over857:
+over865:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept877
+	JE     kept885
 	VPXORD Z1, Z1, Z1
 	VPXORD Z3, Z3, Z3
-	JMP    ready878
+	JMP    ready886
 
-kept877:
+kept885:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -37620,8 +38504,8 @@ kept877:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready878:
-again876:
+ready886:
+again884:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -37635,7 +38519,7 @@ again876:
 	VPBROADCASTD R10, Z15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole879
+	JGE          whole887
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
@@ -37644,71 +38528,71 @@ again876:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 
-whole879:
+whole887:
 	VMOVSD           (CX), X5
 	VADDPD           X5, X1, X1
 	VFMADD231PD.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded880
+	JLE              folded888
 	VMOVSD           (CX), X6
 	VADDPD           X6, X1, X1
 	VFMADD231PD.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded880
+	JLE              folded888
 	VMOVSD           (CX), X7
 	VADDPD           X7, X1, X1
 	VFMADD231PD.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded880
+	JLE              folded888
 	VMOVSD           (CX), X8
 	VADDPD           X8, X1, X1
 	VFMADD231PD.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded880
+	JLE              folded888
 	VMOVSD           (CX), X9
 	VADDPD           X9, X1, X1
 	VFMADD231PD.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded880
+	JLE              folded888
 	VMOVSD           (CX), X10
 	VADDPD           X10, X1, X1
 	VFMADD231PD.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded880
+	JLE              folded888
 	VMOVSD           (CX), X11
 	VADDPD           X11, X1, X1
 	VFMADD231PD.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded880
+	JLE              folded888
 	VMOVSD           (CX), X12
 	VADDPD           X12, X1, X1
 	VFMADD231PD.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded880:
+folded888:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some881
+	JGE  some889
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some881:
+some889:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -37728,20 +38612,20 @@ some881:
 	VFMADD231PD.BCST (CX), Z5, Z0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some884
+	JGE              some892
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Z5, Z5, Z5
 	VADDPD           Z5, Z0, Z0
 	CMPQ             CX, $0x08
-	JLT              few886
+	JLT              few894
 	CMPQ             SI, $0x08
-	JNE              apart887
+	JNE              apart895
 	VMOVUPD          Z0, (DX)
-	JMP              stored888
+	JMP              stored896
 
-apart887:
+apart895:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -37757,10 +38641,10 @@ apart887:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored888:
-	JMP stored885
+stored896:
+	JMP stored893
 
-few886:
+few894:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37769,35 +38653,35 @@ few886:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored889
+	JLE           stored897
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored889
+	JLE           stored897
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored889
+	JLE           stored897
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored889
+	JLE           stored897
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored889
+	JLE           stored897
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored889
+	JLE           stored897
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored889
+	JLE           stored897
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored889:
-stored885:
+stored897:
+stored893:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37805,9 +38689,9 @@ stored885:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again876
+	JGE    again884
 
-some884:
+some892:
 	VPXORD Z5, Z5, Z5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -37820,13 +38704,13 @@ some884:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some890
+	JGE    some898
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some890:
-turned660:
+some898:
+turned666:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -37847,13 +38731,13 @@ turned660:
 	VPXORD  Z5, Z5, Z5
 	VADDPD  Z5, Z0, Z0
 	CMPQ    CX, $0x08
-	JLT     few892
+	JLT     few900
 	CMPQ    SI, $0x08
-	JNE     apart893
+	JNE     apart901
 	VMOVUPD Z0, (DX)
-	JMP     stored894
+	JMP     stored902
 
-apart893:
+apart901:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -37869,10 +38753,10 @@ apart893:
 	VMOVSD        X5, (DX)(DI*2)
 	VMOVHPD       X5, (DX)(R9*1)
 
-stored894:
-	JMP stored891
+stored902:
+	JMP stored899
 
-few892:
+few900:
 	VMOVAPD       Z0, Z6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -37881,35 +38765,35 @@ few892:
 	VUNPCKLPD     Z8, Z6, Z6
 	VMOVSD        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored895
+	JLE           stored903
 	VMOVSD        X7, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored895
+	JLE           stored903
 	VEXTRACTF32X4 $0x01, Z6, X8
 	VMOVSD        X8, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored895
+	JLE           stored903
 	VEXTRACTF32X4 $0x01, Z7, X8
 	VMOVSD        X8, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored895
+	JLE           stored903
 	VEXTRACTF32X4 $0x02, Z6, X8
 	VMOVSD        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored895
+	JLE           stored903
 	VEXTRACTF32X4 $0x02, Z7, X8
 	VMOVSD        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored895
+	JLE           stored903
 	VEXTRACTF32X4 $0x03, Z6, X8
 	VMOVSD        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored895
+	JLE           stored903
 	VEXTRACTF32X4 $0x03, Z7, X8
 	VMOVSD        X8, (DX)(R9*1)
 
-stored895:
-stored891:
+stored903:
+stored899:
 	VPXORD Z0, Z0, Z0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -37917,9 +38801,9 @@ stored891:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block657
+	JGE    block663
 
-end416:
+end420:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

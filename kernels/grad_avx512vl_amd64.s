@@ -492,21 +492,162 @@ again38:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole41
-	VPXORD       Y10, Y10, Y10
-	VPXORD       Y11, Y11, Y11
-	VPXORD       Y12, Y12, Y12
-	VPXORD       Y13, Y13, Y13
-	VPXORD       Y14, Y14, Y14
-	VPXORD       Y15, Y15, Y15
-	VPXORD       Y16, Y16, Y16
-	VPXORD       Y17, Y17, Y17
-	VPXORD       Y18, Y18, Y18
-	VPXORD       Y19, Y19, Y19
-	VPXORD       Y20, Y20, Y20
-	VPXORD       Y21, Y21, Y21
-	VPXORD       Y22, Y22, Y22
-	VPXORD       Y23, Y23, Y23
+	JLT          loose43
+	TESTQ        BX, BX
+	JNE          loose43
+	CMPQ         DX, $0x30
+	JNE          loose43
+	CMPQ         DI, $0x30
+	JNE          loose43
+	VMOVUPS      (CX), Y8
+	VMOVUPS      (SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y8
+	VMOVUPS      Y8, (CX)
+	VADDPS       Y8, Y2, Y2
+	VMOVUPS      32(CX), Y9
+	VMOVUPS      32(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y9
+	VMOVUPS      Y9, 32(CX)
+	VADDPS       X9, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y8, Y4
+	VFMADD231PS  X25, X9, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y8, Y6
+	VFMADD231PS  X25, X9, X7
+	ADDQ         R9, R8
+	VMOVUPS      64(CX), Y27
+	VMOVUPS      64(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y27
+	VMOVUPS      Y27, 64(CX)
+	VALIGND      $0x04, Y9, Y27, Y10
+	VADDPS       Y10, Y2, Y2
+	VALIGND      $0x04, Y27, Y27, Y11
+	VADDPS       X11, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y10, Y4
+	VFMADD231PS  X25, X11, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y10, Y6
+	VFMADD231PS  X25, X11, X7
+	ADDQ         R9, R8
+	VMOVUPS      96(CX), Y12
+	VMOVUPS      96(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y12
+	VMOVUPS      Y12, 96(CX)
+	VADDPS       Y12, Y2, Y2
+	VMOVUPS      128(CX), Y13
+	VMOVUPS      128(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y13
+	VMOVUPS      Y13, 128(CX)
+	VADDPS       X13, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y12, Y4
+	VFMADD231PS  X25, X13, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y12, Y6
+	VFMADD231PS  X25, X13, X7
+	ADDQ         R9, R8
+	VMOVUPS      160(CX), Y27
+	VMOVUPS      160(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y27
+	VMOVUPS      Y27, 160(CX)
+	VALIGND      $0x04, Y13, Y27, Y14
+	VADDPS       Y14, Y2, Y2
+	VALIGND      $0x04, Y27, Y27, Y15
+	VADDPS       X15, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y14, Y4
+	VFMADD231PS  X25, X15, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y14, Y6
+	VFMADD231PS  X25, X15, X7
+	ADDQ         R9, R8
+	VMOVUPS      192(CX), Y16
+	VMOVUPS      192(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y16
+	VMOVUPS      Y16, 192(CX)
+	VADDPS       Y16, Y2, Y2
+	VMOVUPS      224(CX), Y17
+	VMOVUPS      224(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y17
+	VMOVUPS      Y17, 224(CX)
+	VADDPS       X17, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y16, Y4
+	VFMADD231PS  X25, X17, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y16, Y6
+	VFMADD231PS  X25, X17, X7
+	ADDQ         R9, R8
+	VMOVUPS      256(CX), Y27
+	VMOVUPS      256(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y27
+	VMOVUPS      Y27, 256(CX)
+	VALIGND      $0x04, Y17, Y27, Y18
+	VADDPS       Y18, Y2, Y2
+	VALIGND      $0x04, Y27, Y27, Y19
+	VADDPS       X19, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y18, Y4
+	VFMADD231PS  X25, X19, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y18, Y6
+	VFMADD231PS  X25, X19, X7
+	ADDQ         R9, R8
+	VMOVUPS      288(CX), Y20
+	VMOVUPS      288(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y20
+	VMOVUPS      Y20, 288(CX)
+	VADDPS       Y20, Y2, Y2
+	VMOVUPS      320(CX), Y21
+	VMOVUPS      320(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y21
+	VMOVUPS      Y21, 320(CX)
+	VADDPS       X21, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y20, Y4
+	VFMADD231PS  X25, X21, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y20, Y6
+	VFMADD231PS  X25, X21, X7
+	ADDQ         R9, R8
+	VMOVUPS      352(CX), Y27
+	VMOVUPS      352(SI), Y24
+	VFIXUPIMMPS  $0x00, Y26, Y24, Y27
+	VMOVUPS      Y27, 352(CX)
+	VALIGND      $0x04, Y21, Y27, Y22
+	VADDPS       Y22, Y2, Y2
+	VALIGND      $0x04, Y27, Y27, Y23
+	VADDPS       X23, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y22, Y4
+	VFMADD231PS  X25, X23, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y22, Y6
+	VFMADD231PS  X25, X23, X7
+	ADDQ         R9, R8
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000180, SI
+	JMP          folded42
+
+loose43:
+	CMPQ   R10, $0x08
+	JGE    whole41
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
 
 whole41:
 	VMOVUPS      (CX), Y8
@@ -679,12 +820,12 @@ whole41:
 folded42:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some43
+	JGE  some44
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some43:
+some44:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -744,29 +885,29 @@ some43:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over53
+	JLE              over54
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over53:
+over54:
 	CMPQ             BX, $0x28
-	JLE              over54
+	JLE              over55
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over54:
+over55:
 	CMPQ             BX, $0x24
-	JLE              over55
+	JLE              over56
 	VFMADD231PS.BCST 40(CX), Y8, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y8, Y1
 
-over55:
+over56:
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some57
+	JGE              some58
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -788,32 +929,32 @@ over55:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored59
+	JLE              stored60
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored59
+	JLE              stored60
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored59
+	JLE              stored60
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored59
+	JLE              stored60
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored59
+	JLE              stored60
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored59
+	JLE              stored60
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored59
+	JLE              stored60
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored59:
+stored60:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -824,7 +965,7 @@ stored59:
 	CMPQ   CX, $0x01
 	JGE    again38
 
-some57:
+some58:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -846,12 +987,12 @@ some57:
 	VMOVUPS X7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some60
+	JGE     some61
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some60:
+some61:
 	JMP turned7
 
 over37:
@@ -861,16 +1002,16 @@ over37:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept62
+	JE     kept63
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready63
+	JMP    ready64
 
-kept62:
+kept63:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -884,8 +1025,8 @@ kept62:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), Y7
 
-ready63:
-again61:
+ready64:
+again62:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -899,7 +1040,7 @@ again61:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole64
+	JGE          whole65
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
@@ -915,7 +1056,7 @@ again61:
 	VPXORD       Y22, Y22, Y22
 	VPXORD       Y23, Y23, Y23
 
-whole64:
+whole65:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      (SI), Y24
 	VFIXUPIMMPS  $0x00, Y26, Y24, Y8
@@ -936,7 +1077,7 @@ whole64:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded65
+	JLE          folded66
 	VMOVUPS      (CX), Y10
 	VMOVUPS      (SI), Y24
 	VFIXUPIMMPS  $0x00, Y26, Y24, Y10
@@ -957,7 +1098,7 @@ whole64:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded65
+	JLE          folded66
 	VMOVUPS      (CX), Y12
 	VMOVUPS      (SI), Y24
 	VFIXUPIMMPS  $0x00, Y26, Y24, Y12
@@ -978,7 +1119,7 @@ whole64:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded65
+	JLE          folded66
 	VMOVUPS      (CX), Y14
 	VMOVUPS      (SI), Y24
 	VFIXUPIMMPS  $0x00, Y26, Y24, Y14
@@ -999,7 +1140,7 @@ whole64:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded65
+	JLE          folded66
 	VMOVUPS      (CX), Y16
 	VMOVUPS      (SI), Y24
 	VFIXUPIMMPS  $0x00, Y26, Y24, Y16
@@ -1020,7 +1161,7 @@ whole64:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded65
+	JLE          folded66
 	VMOVUPS      (CX), Y18
 	VMOVUPS      (SI), Y24
 	VFIXUPIMMPS  $0x00, Y26, Y24, Y18
@@ -1041,7 +1182,7 @@ whole64:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded65
+	JLE          folded66
 	VMOVUPS      (CX), Y20
 	VMOVUPS      (SI), Y24
 	VFIXUPIMMPS  $0x00, Y26, Y24, Y20
@@ -1062,7 +1203,7 @@ whole64:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded65
+	JLE          folded66
 	VMOVUPS      (CX), Y22
 	VMOVUPS      (SI), Y24
 	VFIXUPIMMPS  $0x00, Y26, Y24, Y22
@@ -1083,15 +1224,15 @@ whole64:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded65:
+folded66:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some66
+	JGE  some67
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some66:
+some67:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1163,53 +1304,53 @@ some66:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over76
+	JLE              over77
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over76:
+over77:
 	CMPQ             BX, $0x38
-	JLE              over77
+	JLE              over78
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over77:
+over78:
 	CMPQ             BX, $0x34
-	JLE              over78
+	JLE              over79
 	VFMADD231PS.BCST 40(CX), Y23, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
 
-over78:
+over79:
 	CMPQ             BX, $0x30
-	JLE              over79
+	JLE              over80
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 
-over79:
+over80:
 	CMPQ             BX, $0x2c
-	JLE              over80
+	JLE              over81
 	VFMADD231PS.BCST 48(CX), Y8, Y0
 	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
 
-over80:
+over81:
 	CMPQ             BX, $0x28
-	JLE              over81
+	JLE              over82
 	VFMADD231PS.BCST 52(CX), Y21, Y0
 	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
 
-over81:
+over82:
 	CMPQ             BX, $0x24
-	JLE              over82
+	JLE              over83
 	VFMADD231PS.BCST 56(CX), Y11, Y0
 	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
 
-over82:
+over83:
 	VFMADD231PS.BCST 60(CX), Y19, Y0
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some84
+	JGE              some85
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -1231,32 +1372,32 @@ over82:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored86
+	JLE              stored87
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored86
+	JLE              stored87
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored86
+	JLE              stored87
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored86
+	JLE              stored87
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored86
+	JLE              stored87
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored86
+	JLE              stored87
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored86
+	JLE              stored87
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored86:
+stored87:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -1265,9 +1406,9 @@ stored86:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again61
+	JGE    again62
 
-some84:
+some85:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1289,28 +1430,28 @@ some84:
 	VMOVUPS Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some87
+	JGE     some88
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some87:
+some88:
 	JMP turned7
 
 narrower35:
 	CMPQ BX, $0x08
-	JNE  over88
+	JNE  over89
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept90
+	JE     kept91
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready91
+	JMP    ready92
 
-kept90:
+kept91:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -1321,8 +1462,8 @@ kept90:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y6
 
-ready91:
-again89:
+ready92:
+again90:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -1336,7 +1477,7 @@ again89:
 	VPBROADCASTD R10, Y18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole92
+	JGE          whole93
 	VPXORD       Y9, Y9, Y9
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
@@ -1345,7 +1486,7 @@ again89:
 	VPXORD       Y14, Y14, Y14
 	VPXORD       Y15, Y15, Y15
 
-whole92:
+whole93:
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y16
 	VFIXUPIMMPS      $0x00, Y18, Y16, Y8
@@ -1357,7 +1498,7 @@ whole92:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded93
+	JLE              folded94
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y16
 	VFIXUPIMMPS      $0x00, Y18, Y16, Y9
@@ -1369,7 +1510,7 @@ whole92:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded93
+	JLE              folded94
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y16
 	VFIXUPIMMPS      $0x00, Y18, Y16, Y10
@@ -1381,7 +1522,7 @@ whole92:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded93
+	JLE              folded94
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y16
 	VFIXUPIMMPS      $0x00, Y18, Y16, Y11
@@ -1393,7 +1534,7 @@ whole92:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded93
+	JLE              folded94
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y16
 	VFIXUPIMMPS      $0x00, Y18, Y16, Y12
@@ -1405,7 +1546,7 @@ whole92:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded93
+	JLE              folded94
 	VMOVUPS          (CX), Y13
 	VMOVUPS          (SI), Y16
 	VFIXUPIMMPS      $0x00, Y18, Y16, Y13
@@ -1417,7 +1558,7 @@ whole92:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded93
+	JLE              folded94
 	VMOVUPS          (CX), Y14
 	VMOVUPS          (SI), Y16
 	VFIXUPIMMPS      $0x00, Y18, Y16, Y14
@@ -1429,7 +1570,7 @@ whole92:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded93
+	JLE              folded94
 	VMOVUPS          (CX), Y15
 	VMOVUPS          (SI), Y16
 	VFIXUPIMMPS      $0x00, Y18, Y16, Y15
@@ -1441,15 +1582,15 @@ whole92:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded93:
+folded94:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some94
+	JGE  some95
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some94:
+some95:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1496,7 +1637,7 @@ some94:
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some104
+	JGE              some105
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -1518,32 +1659,32 @@ some94:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored106
+	JLE              stored107
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored106
+	JLE              stored107
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored106
+	JLE              stored107
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored106
+	JLE              stored107
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored106
+	JLE              stored107
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored106
+	JLE              stored107
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored106
+	JLE              stored107
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored106:
+stored107:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -1552,9 +1693,9 @@ stored106:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again89
+	JGE    again90
 
-some104:
+some105:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1570,28 +1711,28 @@ some104:
 	VMOVUPS Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some107
+	JGE     some108
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some107:
+some108:
 	JMP turned7
 
-over88:
+over89:
 	CMPQ BX, $0x04
-	JNE  over108
+	JNE  over109
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept110
+	JE     kept111
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready111
+	JMP    ready112
 
-kept110:
+kept111:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -1602,8 +1743,8 @@ kept110:
 	ADDQ    DX, CX
 	VMOVUPS (CX), X6
 
-ready111:
-again109:
+ready112:
+again110:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -1617,7 +1758,7 @@ again109:
 	VPBROADCASTD R10, Y18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole112
+	JGE          whole113
 	VPXORD       Y9, Y9, Y9
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
@@ -1626,7 +1767,7 @@ again109:
 	VPXORD       Y14, Y14, Y14
 	VPXORD       Y15, Y15, Y15
 
-whole112:
+whole113:
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X8
@@ -1638,7 +1779,7 @@ whole112:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded113
+	JLE              folded114
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X9
@@ -1650,7 +1791,7 @@ whole112:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded113
+	JLE              folded114
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X10
@@ -1662,7 +1803,7 @@ whole112:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded113
+	JLE              folded114
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X11
@@ -1674,7 +1815,7 @@ whole112:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded113
+	JLE              folded114
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X12
@@ -1686,7 +1827,7 @@ whole112:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded113
+	JLE              folded114
 	VMOVUPS          (CX), X13
 	VMOVUPS          (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X13
@@ -1698,7 +1839,7 @@ whole112:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded113
+	JLE              folded114
 	VMOVUPS          (CX), X14
 	VMOVUPS          (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X14
@@ -1710,7 +1851,7 @@ whole112:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded113
+	JLE              folded114
 	VMOVUPS          (CX), X15
 	VMOVUPS          (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X15
@@ -1722,15 +1863,15 @@ whole112:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded113:
+folded114:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some114
+	JGE  some115
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some114:
+some115:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -1757,7 +1898,7 @@ some114:
 	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some120
+	JGE              some121
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -1779,32 +1920,32 @@ some114:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored122
+	JLE              stored123
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored122
+	JLE              stored123
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored122
+	JLE              stored123
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored122
+	JLE              stored123
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored122
+	JLE              stored123
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored122
+	JLE              stored123
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored122
+	JLE              stored123
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored122:
+stored123:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -1813,9 +1954,9 @@ stored122:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again109
+	JGE    again110
 
-some120:
+some121:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -1831,33 +1972,33 @@ some120:
 	VMOVUPS X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some123
+	JGE     some124
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some123:
+some124:
 	JMP turned7
 
-over108:
+over109:
 	CMPQ   BX, $0x04
-	JLT    over124
+	JLT    over125
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept126
+	JE     kept127
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready127
+	JMP    ready128
 
-kept126:
+kept127:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -1871,8 +2012,8 @@ kept126:
 	VMOVUPS (CX), X6
 	VMOVUPS 16(CX)(BX*1), X7
 
-ready127:
-again125:
+ready128:
+again126:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -1886,7 +2027,7 @@ again125:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole128
+	JGE          whole129
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
@@ -1902,7 +2043,7 @@ again125:
 	VPXORD       Y22, Y22, Y22
 	VPXORD       Y23, Y23, Y23
 
-whole128:
+whole129:
 	VMOVUPS      (CX), X8
 	VMOVUPS      (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X8
@@ -1923,7 +2064,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded129
+	JLE          folded130
 	VMOVUPS      (CX), X10
 	VMOVUPS      (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X10
@@ -1944,7 +2085,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded129
+	JLE          folded130
 	VMOVUPS      (CX), X12
 	VMOVUPS      (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X12
@@ -1965,7 +2106,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded129
+	JLE          folded130
 	VMOVUPS      (CX), X14
 	VMOVUPS      (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X14
@@ -1986,7 +2127,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded129
+	JLE          folded130
 	VMOVUPS      (CX), X16
 	VMOVUPS      (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X16
@@ -2007,7 +2148,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded129
+	JLE          folded130
 	VMOVUPS      (CX), X18
 	VMOVUPS      (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X18
@@ -2028,7 +2169,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded129
+	JLE          folded130
 	VMOVUPS      (CX), X20
 	VMOVUPS      (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X20
@@ -2049,7 +2190,7 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded129
+	JLE          folded130
 	VMOVUPS      (CX), X22
 	VMOVUPS      (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X22
@@ -2070,15 +2211,15 @@ whole128:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded129:
+folded130:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some130
+	JGE  some131
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some130:
+some131:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2118,29 +2259,29 @@ some130:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over136
+	JLE              over137
 	VFMADD231PS.BCST 16(CX), Y9, Y0
 	VFMADD231PS.BCST 16(CX)(DX*1), Y9, Y1
 
-over136:
+over137:
 	CMPQ             BX, $0x18
-	JLE              over137
+	JLE              over138
 	VFMADD231PS.BCST 20(CX), Y15, Y0
 	VFMADD231PS.BCST 20(CX)(DX*1), Y15, Y1
 
-over137:
+over138:
 	CMPQ             BX, $0x14
-	JLE              over138
+	JLE              over139
 	VFMADD231PS.BCST 24(CX), Y8, Y0
 	VFMADD231PS.BCST 24(CX)(DX*1), Y8, Y1
 
-over138:
+over139:
 	VFMADD231PS.BCST 28(CX), Y13, Y0
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some140
+	JGE              some141
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -2162,32 +2303,32 @@ over138:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored142
+	JLE              stored143
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored142
+	JLE              stored143
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored142
+	JLE              stored143
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored142
+	JLE              stored143
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored142
+	JLE              stored143
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored142
+	JLE              stored143
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored142
+	JLE              stored143
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored142:
+stored143:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -2196,9 +2337,9 @@ stored142:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again125
+	JGE    again126
 
-some140:
+some141:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -2220,28 +2361,28 @@ some140:
 	VMOVUPS X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some143
+	JGE     some144
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some143:
+some144:
 	JMP turned7
 
-over124:
+over125:
 	CMPQ BX, $0x02
-	JNE  over144
+	JNE  over145
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept146
+	JE     kept147
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready147
+	JMP    ready148
 
-kept146:
+kept147:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -2252,8 +2393,8 @@ kept146:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready147:
-again145:
+ready148:
+again146:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -2267,7 +2408,7 @@ again145:
 	VPBROADCASTD R10, Y18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole148
+	JGE          whole149
 	VPXORD       Y9, Y9, Y9
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
@@ -2276,7 +2417,7 @@ again145:
 	VPXORD       Y14, Y14, Y14
 	VPXORD       Y15, Y15, Y15
 
-whole148:
+whole149:
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X8
@@ -2288,7 +2429,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded149
+	JLE              folded150
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X9
@@ -2300,7 +2441,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded149
+	JLE              folded150
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X10
@@ -2312,7 +2453,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded149
+	JLE              folded150
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X11
@@ -2324,7 +2465,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded149
+	JLE              folded150
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X12
@@ -2336,7 +2477,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded149
+	JLE              folded150
 	VMOVSD           (CX), X13
 	VMOVSD           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X13
@@ -2348,7 +2489,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded149
+	JLE              folded150
 	VMOVSD           (CX), X14
 	VMOVSD           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X14
@@ -2360,7 +2501,7 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded149
+	JLE              folded150
 	VMOVSD           (CX), X15
 	VMOVSD           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X15
@@ -2372,15 +2513,15 @@ whole148:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded149:
+folded150:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some150
+	JGE  some151
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some150:
+some151:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2403,7 +2544,7 @@ some150:
 	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some154
+	JGE              some155
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -2425,32 +2566,32 @@ some150:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored156
+	JLE              stored157
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored156
+	JLE              stored157
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored156
+	JLE              stored157
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored156
+	JLE              stored157
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored156
+	JLE              stored157
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored156
+	JLE              stored157
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored156
+	JLE              stored157
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored156:
+stored157:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -2459,9 +2600,9 @@ stored156:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again145
+	JGE    again146
 
-some154:
+some155:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -2477,33 +2618,33 @@ some154:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some157
+	JGE    some158
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some157:
+some158:
 	JMP turned7
 
-over144:
+over145:
 	CMPQ   BX, $0x02
-	JLT    over158
+	JLT    over159
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept160
+	JE     kept161
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready161
+	JMP    ready162
 
-kept160:
+kept161:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -2517,8 +2658,8 @@ kept160:
 	VMOVSD (CX), X6
 	VMOVSD 8(CX)(BX*1), X7
 
-ready161:
-again159:
+ready162:
+again160:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -2532,7 +2673,7 @@ again159:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole162
+	JGE          whole163
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
@@ -2548,7 +2689,7 @@ again159:
 	VPXORD       Y22, Y22, Y22
 	VPXORD       Y23, Y23, Y23
 
-whole162:
+whole163:
 	VMOVSD       (CX), X8
 	VMOVSD       (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X8
@@ -2569,7 +2710,7 @@ whole162:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded163
+	JLE          folded164
 	VMOVSD       (CX), X10
 	VMOVSD       (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X10
@@ -2590,7 +2731,7 @@ whole162:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded163
+	JLE          folded164
 	VMOVSD       (CX), X12
 	VMOVSD       (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X12
@@ -2611,7 +2752,7 @@ whole162:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded163
+	JLE          folded164
 	VMOVSD       (CX), X14
 	VMOVSD       (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X14
@@ -2632,7 +2773,7 @@ whole162:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded163
+	JLE          folded164
 	VMOVSD       (CX), X16
 	VMOVSD       (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X16
@@ -2653,7 +2794,7 @@ whole162:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded163
+	JLE          folded164
 	VMOVSD       (CX), X18
 	VMOVSD       (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X18
@@ -2674,7 +2815,7 @@ whole162:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded163
+	JLE          folded164
 	VMOVSD       (CX), X20
 	VMOVSD       (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X20
@@ -2695,7 +2836,7 @@ whole162:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded163
+	JLE          folded164
 	VMOVSD       (CX), X22
 	VMOVSD       (SI), X24
 	VFIXUPIMMPS  $0x00, X26, X24, X22
@@ -2716,15 +2857,15 @@ whole162:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded163:
+folded164:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some164
+	JGE  some165
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some164:
+some165:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -2760,17 +2901,17 @@ some164:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over168
+	JLE              over169
 	VFMADD231PS.BCST 8(CX), Y9, Y0
 	VFMADD231PS.BCST 8(CX)(DX*1), Y9, Y1
 
-over168:
+over169:
 	VFMADD231PS.BCST 12(CX), Y15, Y0
 	VFMADD231PS.BCST 12(CX)(DX*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some170
+	JGE              some171
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -2792,32 +2933,32 @@ over168:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored172
+	JLE              stored173
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored172
+	JLE              stored173
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored172
+	JLE              stored173
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored172
+	JLE              stored173
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored172
+	JLE              stored173
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored172
+	JLE              stored173
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored172
+	JLE              stored173
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored172:
+stored173:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -2826,9 +2967,9 @@ stored172:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again159
+	JGE    again160
 
-some170:
+some171:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -2850,25 +2991,25 @@ some170:
 	VMOVSD X7, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some173
+	JGE    some174
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some173:
+some174:
 	JMP turned7
 
-over158:
+over159:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept175
+	JE     kept176
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready176
+	JMP    ready177
 
-kept175:
+kept176:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X2
@@ -2879,8 +3020,8 @@ kept175:
 	ADDQ   DX, CX
 	VMOVSS (CX), X6
 
-ready176:
-again174:
+ready177:
+again175:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -2894,7 +3035,7 @@ again174:
 	VPBROADCASTD R10, Y18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole177
+	JGE          whole178
 	VPXORD       Y9, Y9, Y9
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
@@ -2903,7 +3044,7 @@ again174:
 	VPXORD       Y14, Y14, Y14
 	VPXORD       Y15, Y15, Y15
 
-whole177:
+whole178:
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X8
@@ -2915,7 +3056,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded178
+	JLE              folded179
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X9
@@ -2927,7 +3068,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded178
+	JLE              folded179
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X10
@@ -2939,7 +3080,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded178
+	JLE              folded179
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X11
@@ -2951,7 +3092,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded178
+	JLE              folded179
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X12
@@ -2963,7 +3104,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded178
+	JLE              folded179
 	VMOVSS           (CX), X13
 	VMOVSS           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X13
@@ -2975,7 +3116,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded178
+	JLE              folded179
 	VMOVSS           (CX), X14
 	VMOVSS           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X14
@@ -2987,7 +3128,7 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded178
+	JLE              folded179
 	VMOVSS           (CX), X15
 	VMOVSS           (SI), X16
 	VFIXUPIMMPS      $0x00, X18, X16, X15
@@ -2999,15 +3140,15 @@ whole177:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded178:
+folded179:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some179
+	JGE  some180
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some179:
+some180:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3028,7 +3169,7 @@ some179:
 	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some182
+	JGE              some183
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -3050,32 +3191,32 @@ some179:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored184
+	JLE              stored185
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored184
+	JLE              stored185
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored184
+	JLE              stored185
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored184
+	JLE              stored185
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored184
+	JLE              stored185
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored184
+	JLE              stored185
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored184
+	JLE              stored185
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored184:
+stored185:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3084,9 +3225,9 @@ stored184:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again174
+	JGE    again175
 
-some182:
+some183:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -3102,12 +3243,12 @@ some182:
 	VMOVSS X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some185
+	JGE    some186
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some185:
+some186:
 turned7:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
@@ -3144,32 +3285,32 @@ turned7:
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored187
+	JLE           stored188
 	VMOVSD        X13, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored187
+	JLE           stored188
 	VMOVSD        X11, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored187
+	JLE           stored188
 	VMOVSD        X12, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored187
+	JLE           stored188
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored187
+	JLE           stored188
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored187
+	JLE           stored188
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored187
+	JLE           stored188
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
 
-stored187:
+stored188:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3182,30 +3323,30 @@ stored187:
 	JMP    end2
 
 other3:
-block188:
+block189:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk189:
+chunk190:
 	CMPQ BX, $0x10
-	JLT  last190
+	JLT  last191
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept193
+	JE     kept194
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready194
+	JMP    ready195
 
-kept193:
+kept194:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3219,8 +3360,8 @@ kept193:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 
-ready194:
-again192:
+ready195:
+again193:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -3234,7 +3375,7 @@ again192:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole195
+	JGE          whole196
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
@@ -3250,7 +3391,7 @@ again192:
 	VPXORD       Y22, Y22, Y22
 	VPXORD       Y23, Y23, Y23
 
-whole195:
+whole196:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX), Y9
@@ -3264,7 +3405,7 @@ whole195:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded196
+	JLE          folded197
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX), Y11
@@ -3278,7 +3419,7 @@ whole195:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded196
+	JLE          folded197
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX), Y13
@@ -3292,7 +3433,7 @@ whole195:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded196
+	JLE          folded197
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX), Y15
@@ -3306,7 +3447,7 @@ whole195:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded196
+	JLE          folded197
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX), Y17
@@ -3320,7 +3461,7 @@ whole195:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded196
+	JLE          folded197
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX), Y19
@@ -3334,7 +3475,7 @@ whole195:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded196
+	JLE          folded197
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX), Y21
@@ -3348,7 +3489,7 @@ whole195:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded196
+	JLE          folded197
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX), Y23
@@ -3362,15 +3503,15 @@ whole195:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded196:
+folded197:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some197
+	JGE  some198
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some197:
+some198:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3457,7 +3598,7 @@ some197:
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some215
+	JGE              some216
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -3479,32 +3620,32 @@ some197:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored217
+	JLE              stored218
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored217
+	JLE              stored218
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored217
+	JLE              stored218
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored217
+	JLE              stored218
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored217
+	JLE              stored218
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored217
+	JLE              stored218
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored217
+	JLE              stored218
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored217:
+stored218:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3513,9 +3654,9 @@ stored217:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again192
+	JGE    again193
 
-some215:
+some216:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -3537,44 +3678,44 @@ some215:
 	VMOVUPS Y7, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some218
+	JGE     some219
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some218:
+some219:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk189
-	JMP  turned191
+	JGE  chunk190
+	JMP  turned192
 
-last190:
+last191:
 	CMPQ BX, $0x08
-	JLE  narrower219
+	JLE  narrower220
 	CMPQ BX, $0x10
-	JNE  over220
-	JMP  turned191
+	JNE  over221
+	JMP  turned192
 
-over220:
+over221:
 	CMPQ   BX, $0x0d
-	JGE    over221
+	JGE    over222
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept223
+	JE     kept224
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready224
+	JMP    ready225
 
-kept223:
+kept224:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3588,8 +3729,8 @@ kept223:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), X7
 
-ready224:
-again222:
+ready225:
+again223:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -3603,23 +3744,128 @@ again222:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole225
-	VPXORD       Y10, Y10, Y10
-	VPXORD       Y11, Y11, Y11
-	VPXORD       Y12, Y12, Y12
-	VPXORD       Y13, Y13, Y13
-	VPXORD       Y14, Y14, Y14
-	VPXORD       Y15, Y15, Y15
-	VPXORD       Y16, Y16, Y16
-	VPXORD       Y17, Y17, Y17
-	VPXORD       Y18, Y18, Y18
-	VPXORD       Y19, Y19, Y19
-	VPXORD       Y20, Y20, Y20
-	VPXORD       Y21, Y21, Y21
-	VPXORD       Y22, Y22, Y22
-	VPXORD       Y23, Y23, Y23
+	JLT          loose228
+	TESTQ        BX, BX
+	JNE          loose228
+	CMPQ         DX, $0x30
+	JNE          loose228
+	CMPQ         DI, $0x30
+	JNE          loose228
+	VMOVUPS      (CX), Y8
+	VADDPS       Y8, Y2, Y2
+	VMOVUPS      32(CX), Y9
+	VADDPS       X9, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y8, Y4
+	VFMADD231PS  X25, X9, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y8, Y6
+	VFMADD231PS  X25, X9, X7
+	ADDQ         R9, R8
+	VMOVUPS      64(CX), Y27
+	VALIGND      $0x04, Y9, Y27, Y10
+	VADDPS       Y10, Y2, Y2
+	VALIGND      $0x04, Y27, Y27, Y11
+	VADDPS       X11, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y10, Y4
+	VFMADD231PS  X25, X11, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y10, Y6
+	VFMADD231PS  X25, X11, X7
+	ADDQ         R9, R8
+	VMOVUPS      96(CX), Y12
+	VADDPS       Y12, Y2, Y2
+	VMOVUPS      128(CX), Y13
+	VADDPS       X13, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y12, Y4
+	VFMADD231PS  X25, X13, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y12, Y6
+	VFMADD231PS  X25, X13, X7
+	ADDQ         R9, R8
+	VMOVUPS      160(CX), Y27
+	VALIGND      $0x04, Y13, Y27, Y14
+	VADDPS       Y14, Y2, Y2
+	VALIGND      $0x04, Y27, Y27, Y15
+	VADDPS       X15, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y14, Y4
+	VFMADD231PS  X25, X15, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y14, Y6
+	VFMADD231PS  X25, X15, X7
+	ADDQ         R9, R8
+	VMOVUPS      192(CX), Y16
+	VADDPS       Y16, Y2, Y2
+	VMOVUPS      224(CX), Y17
+	VADDPS       X17, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y16, Y4
+	VFMADD231PS  X25, X17, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y16, Y6
+	VFMADD231PS  X25, X17, X7
+	ADDQ         R9, R8
+	VMOVUPS      256(CX), Y27
+	VALIGND      $0x04, Y17, Y27, Y18
+	VADDPS       Y18, Y2, Y2
+	VALIGND      $0x04, Y27, Y27, Y19
+	VADDPS       X19, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y18, Y4
+	VFMADD231PS  X25, X19, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y18, Y6
+	VFMADD231PS  X25, X19, X7
+	ADDQ         R9, R8
+	VMOVUPS      288(CX), Y20
+	VADDPS       Y20, Y2, Y2
+	VMOVUPS      320(CX), Y21
+	VADDPS       X21, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y20, Y4
+	VFMADD231PS  X25, X21, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y20, Y6
+	VFMADD231PS  X25, X21, X7
+	ADDQ         R9, R8
+	VMOVUPS      352(CX), Y27
+	VALIGND      $0x04, Y21, Y27, Y22
+	VADDPS       Y22, Y2, Y2
+	VALIGND      $0x04, Y27, Y27, Y23
+	VADDPS       X23, X3, X3
+	VBROADCASTSS (R8), Y25
+	VFMADD231PS  Y25, Y22, Y4
+	VFMADD231PS  X25, X23, X5
+	VBROADCASTSS 4(R8), Y25
+	VFMADD231PS  Y25, Y22, Y6
+	VFMADD231PS  X25, X23, X7
+	ADDQ         R9, R8
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000180, SI
+	JMP          folded227
 
-whole225:
+loose228:
+	CMPQ   R10, $0x08
+	JGE    whole226
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+	VPXORD Y21, Y21, Y21
+	VPXORD Y22, Y22, Y22
+	VPXORD Y23, Y23, Y23
+
+whole226:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X9
@@ -3633,7 +3879,7 @@ whole225:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded226
+	JLE          folded227
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X11
@@ -3647,7 +3893,7 @@ whole225:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded226
+	JLE          folded227
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X13
@@ -3661,7 +3907,7 @@ whole225:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded226
+	JLE          folded227
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X15
@@ -3675,7 +3921,7 @@ whole225:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded226
+	JLE          folded227
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X17
@@ -3689,7 +3935,7 @@ whole225:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded226
+	JLE          folded227
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X19
@@ -3703,7 +3949,7 @@ whole225:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded226
+	JLE          folded227
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X21
@@ -3717,7 +3963,7 @@ whole225:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded226
+	JLE          folded227
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), X23
@@ -3731,15 +3977,15 @@ whole225:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded226:
+folded227:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some227
+	JGE  some229
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some227:
+some229:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -3799,29 +4045,29 @@ some227:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x2c
-	JLE              over237
+	JLE              over239
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over237:
+over239:
 	CMPQ             BX, $0x28
-	JLE              over238
+	JLE              over240
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over238:
+over240:
 	CMPQ             BX, $0x24
-	JLE              over239
+	JLE              over241
 	VFMADD231PS.BCST 40(CX), Y8, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y8, Y1
 
-over239:
+over241:
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some241
+	JGE              some243
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -3843,32 +4089,32 @@ over239:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored243
+	JLE              stored245
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored243
+	JLE              stored245
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored243
+	JLE              stored245
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored243
+	JLE              stored245
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored243
+	JLE              stored245
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored243
+	JLE              stored245
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored243
+	JLE              stored245
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored243:
+stored245:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -3877,9 +4123,9 @@ stored243:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again222
+	JGE    again223
 
-some241:
+some243:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -3901,31 +4147,31 @@ some241:
 	VMOVUPS X7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some244
+	JGE     some246
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some244:
-	JMP turned191
+some246:
+	JMP turned192
 
-over221:
+over222:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept246
+	JE     kept248
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready247
+	JMP    ready249
 
-kept246:
+kept248:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -3939,8 +4185,8 @@ kept246:
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX)(BX*1), Y7
 
-ready247:
-again245:
+ready249:
+again247:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -3954,7 +4200,7 @@ again245:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole248
+	JGE          whole250
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
@@ -3970,7 +4216,7 @@ again245:
 	VPXORD       Y22, Y22, Y22
 	VPXORD       Y23, Y23, Y23
 
-whole248:
+whole250:
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y9
@@ -3984,7 +4230,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded249
+	JLE          folded251
 	VMOVUPS      (CX), Y10
 	VADDPS       Y10, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y11
@@ -3998,7 +4244,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded249
+	JLE          folded251
 	VMOVUPS      (CX), Y12
 	VADDPS       Y12, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y13
@@ -4012,7 +4258,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded249
+	JLE          folded251
 	VMOVUPS      (CX), Y14
 	VADDPS       Y14, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y15
@@ -4026,7 +4272,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded249
+	JLE          folded251
 	VMOVUPS      (CX), Y16
 	VADDPS       Y16, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y17
@@ -4040,7 +4286,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded249
+	JLE          folded251
 	VMOVUPS      (CX), Y18
 	VADDPS       Y18, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y19
@@ -4054,7 +4300,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded249
+	JLE          folded251
 	VMOVUPS      (CX), Y20
 	VADDPS       Y20, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y21
@@ -4068,7 +4314,7 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded249
+	JLE          folded251
 	VMOVUPS      (CX), Y22
 	VADDPS       Y22, Y2, Y2
 	VMOVUPS      32(CX)(BX*1), Y23
@@ -4082,15 +4328,15 @@ whole248:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded249:
+folded251:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some250
+	JGE  some252
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some250:
+some252:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4162,53 +4408,53 @@ some250:
 	VUNPCKHPD        Y17, Y11, Y19
 	VUNPCKLPD        Y17, Y11, Y11
 	CMPQ             BX, $0x3c
-	JLE              over260
+	JLE              over262
 	VFMADD231PS.BCST 32(CX), Y9, Y0
 	VFMADD231PS.BCST 32(CX)(DX*1), Y9, Y1
 
-over260:
+over262:
 	CMPQ             BX, $0x38
-	JLE              over261
+	JLE              over263
 	VFMADD231PS.BCST 36(CX), Y15, Y0
 	VFMADD231PS.BCST 36(CX)(DX*1), Y15, Y1
 
-over261:
+over263:
 	CMPQ             BX, $0x34
-	JLE              over262
+	JLE              over264
 	VFMADD231PS.BCST 40(CX), Y23, Y0
 	VFMADD231PS.BCST 40(CX)(DX*1), Y23, Y1
 
-over262:
+over264:
 	CMPQ             BX, $0x30
-	JLE              over263
+	JLE              over265
 	VFMADD231PS.BCST 44(CX), Y13, Y0
 	VFMADD231PS.BCST 44(CX)(DX*1), Y13, Y1
 
-over263:
+over265:
 	CMPQ             BX, $0x2c
-	JLE              over264
+	JLE              over266
 	VFMADD231PS.BCST 48(CX), Y8, Y0
 	VFMADD231PS.BCST 48(CX)(DX*1), Y8, Y1
 
-over264:
+over266:
 	CMPQ             BX, $0x28
-	JLE              over265
+	JLE              over267
 	VFMADD231PS.BCST 52(CX), Y21, Y0
 	VFMADD231PS.BCST 52(CX)(DX*1), Y21, Y1
 
-over265:
+over267:
 	CMPQ             BX, $0x24
-	JLE              over266
+	JLE              over268
 	VFMADD231PS.BCST 56(CX), Y11, Y0
 	VFMADD231PS.BCST 56(CX)(DX*1), Y11, Y1
 
-over266:
+over268:
 	VFMADD231PS.BCST 60(CX), Y19, Y0
 	VFMADD231PS.BCST 60(CX)(DX*1), Y19, Y1
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some268
+	JGE              some270
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4230,32 +4476,32 @@ over266:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored270
+	JLE              stored272
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored270
+	JLE              stored272
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored270
+	JLE              stored272
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored270
+	JLE              stored272
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored270
+	JLE              stored272
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored270
+	JLE              stored272
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored270
+	JLE              stored272
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored270:
+stored272:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4264,9 +4510,9 @@ stored270:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again245
+	JGE    again247
 
-some268:
+some270:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4288,28 +4534,28 @@ some268:
 	VMOVUPS Y7, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some271
+	JGE     some273
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some271:
-	JMP turned191
+some273:
+	JMP turned192
 
-narrower219:
+narrower220:
 	CMPQ BX, $0x08
-	JNE  over272
+	JNE  over274
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept274
+	JE     kept276
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready275
+	JMP    ready277
 
-kept274:
+kept276:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y2
@@ -4320,8 +4566,8 @@ kept274:
 	ADDQ    DX, CX
 	VMOVUPS (CX), Y6
 
-ready275:
-again273:
+ready277:
+again275:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -4335,7 +4581,7 @@ again273:
 	VPBROADCASTD R10, Y18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole276
+	JGE          whole278
 	VPXORD       Y9, Y9, Y9
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
@@ -4344,7 +4590,7 @@ again273:
 	VPXORD       Y14, Y14, Y14
 	VPXORD       Y15, Y15, Y15
 
-whole276:
+whole278:
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y2, Y2
 	VFMADD231PS.BCST (R8), Y8, Y4
@@ -4352,7 +4598,7 @@ whole276:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded277
+	JLE              folded279
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y2, Y2
 	VFMADD231PS.BCST (R8), Y9, Y4
@@ -4360,7 +4606,7 @@ whole276:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded277
+	JLE              folded279
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y2, Y2
 	VFMADD231PS.BCST (R8), Y10, Y4
@@ -4368,7 +4614,7 @@ whole276:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded277
+	JLE              folded279
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y2, Y2
 	VFMADD231PS.BCST (R8), Y11, Y4
@@ -4376,7 +4622,7 @@ whole276:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded277
+	JLE              folded279
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y2, Y2
 	VFMADD231PS.BCST (R8), Y12, Y4
@@ -4384,7 +4630,7 @@ whole276:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded277
+	JLE              folded279
 	VMOVUPS          (CX), Y13
 	VADDPS           Y13, Y2, Y2
 	VFMADD231PS.BCST (R8), Y13, Y4
@@ -4392,7 +4638,7 @@ whole276:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded277
+	JLE              folded279
 	VMOVUPS          (CX), Y14
 	VADDPS           Y14, Y2, Y2
 	VFMADD231PS.BCST (R8), Y14, Y4
@@ -4400,7 +4646,7 @@ whole276:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded277
+	JLE              folded279
 	VMOVUPS          (CX), Y15
 	VADDPS           Y15, Y2, Y2
 	VFMADD231PS.BCST (R8), Y15, Y4
@@ -4408,15 +4654,15 @@ whole276:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded277:
+folded279:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some278
+	JGE  some280
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some278:
+some280:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4463,7 +4709,7 @@ some278:
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some288
+	JGE              some290
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4485,32 +4731,32 @@ some278:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored290
+	JLE              stored292
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored290
+	JLE              stored292
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored290
+	JLE              stored292
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored290
+	JLE              stored292
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored290
+	JLE              stored292
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored290
+	JLE              stored292
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored290
+	JLE              stored292
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored290:
+stored292:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4519,9 +4765,9 @@ stored290:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again273
+	JGE    again275
 
-some288:
+some290:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4537,28 +4783,28 @@ some288:
 	VMOVUPS Y6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some291
+	JGE     some293
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some291:
-	JMP turned191
+some293:
+	JMP turned192
 
-over272:
+over274:
 	CMPQ BX, $0x04
-	JNE  over292
+	JNE  over294
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept294
+	JE     kept296
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready295
+	JMP    ready297
 
-kept294:
+kept296:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -4569,8 +4815,8 @@ kept294:
 	ADDQ    DX, CX
 	VMOVUPS (CX), X6
 
-ready295:
-again293:
+ready297:
+again295:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -4584,7 +4830,7 @@ again293:
 	VPBROADCASTD R10, Y18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole296
+	JGE          whole298
 	VPXORD       Y9, Y9, Y9
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
@@ -4593,7 +4839,7 @@ again293:
 	VPXORD       Y14, Y14, Y14
 	VPXORD       Y15, Y15, Y15
 
-whole296:
+whole298:
 	VMOVUPS          (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -4601,7 +4847,7 @@ whole296:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded297
+	JLE              folded299
 	VMOVUPS          (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -4609,7 +4855,7 @@ whole296:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded297
+	JLE              folded299
 	VMOVUPS          (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -4617,7 +4863,7 @@ whole296:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded297
+	JLE              folded299
 	VMOVUPS          (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -4625,7 +4871,7 @@ whole296:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded297
+	JLE              folded299
 	VMOVUPS          (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -4633,7 +4879,7 @@ whole296:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded297
+	JLE              folded299
 	VMOVUPS          (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -4641,7 +4887,7 @@ whole296:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded297
+	JLE              folded299
 	VMOVUPS          (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -4649,7 +4895,7 @@ whole296:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded297
+	JLE              folded299
 	VMOVUPS          (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -4657,15 +4903,15 @@ whole296:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded297:
+folded299:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some298
+	JGE  some300
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some298:
+some300:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4692,7 +4938,7 @@ some298:
 	VFMADD231PS.BCST 12(CX)(DX*1), Y10, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some304
+	JGE              some306
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -4714,32 +4960,32 @@ some298:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored306
+	JLE              stored308
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored306
+	JLE              stored308
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored306
+	JLE              stored308
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored306
+	JLE              stored308
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored306
+	JLE              stored308
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored306
+	JLE              stored308
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored306
+	JLE              stored308
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored306:
+stored308:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -4748,9 +4994,9 @@ stored306:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again293
+	JGE    again295
 
-some304:
+some306:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -4766,33 +5012,33 @@ some304:
 	VMOVUPS X6, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some307
+	JGE     some309
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some307:
-	JMP turned191
+some309:
+	JMP turned192
 
-over292:
+over294:
 	CMPQ   BX, $0x04
-	JLT    over308
+	JLT    over310
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept310
+	JE     kept312
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready311
+	JMP    ready313
 
-kept310:
+kept312:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X2
@@ -4806,8 +5052,8 @@ kept310:
 	VMOVUPS (CX), X6
 	VMOVUPS 16(CX)(BX*1), X7
 
-ready311:
-again309:
+ready313:
+again311:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -4821,7 +5067,7 @@ again309:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole312
+	JGE          whole314
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
@@ -4837,7 +5083,7 @@ again309:
 	VPXORD       Y22, Y22, Y22
 	VPXORD       Y23, Y23, Y23
 
-whole312:
+whole314:
 	VMOVUPS      (CX), X8
 	VADDPS       X8, X2, X2
 	VMOVUPS      16(CX)(BX*1), X9
@@ -4851,7 +5097,7 @@ whole312:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded313
+	JLE          folded315
 	VMOVUPS      (CX), X10
 	VADDPS       X10, X2, X2
 	VMOVUPS      16(CX)(BX*1), X11
@@ -4865,7 +5111,7 @@ whole312:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded313
+	JLE          folded315
 	VMOVUPS      (CX), X12
 	VADDPS       X12, X2, X2
 	VMOVUPS      16(CX)(BX*1), X13
@@ -4879,7 +5125,7 @@ whole312:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded313
+	JLE          folded315
 	VMOVUPS      (CX), X14
 	VADDPS       X14, X2, X2
 	VMOVUPS      16(CX)(BX*1), X15
@@ -4893,7 +5139,7 @@ whole312:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded313
+	JLE          folded315
 	VMOVUPS      (CX), X16
 	VADDPS       X16, X2, X2
 	VMOVUPS      16(CX)(BX*1), X17
@@ -4907,7 +5153,7 @@ whole312:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded313
+	JLE          folded315
 	VMOVUPS      (CX), X18
 	VADDPS       X18, X2, X2
 	VMOVUPS      16(CX)(BX*1), X19
@@ -4921,7 +5167,7 @@ whole312:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded313
+	JLE          folded315
 	VMOVUPS      (CX), X20
 	VADDPS       X20, X2, X2
 	VMOVUPS      16(CX)(BX*1), X21
@@ -4935,7 +5181,7 @@ whole312:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded313
+	JLE          folded315
 	VMOVUPS      (CX), X22
 	VADDPS       X22, X2, X2
 	VMOVUPS      16(CX)(BX*1), X23
@@ -4949,15 +5195,15 @@ whole312:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded313:
+folded315:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some314
+	JGE  some316
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some314:
+some316:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -4997,29 +5243,29 @@ some314:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x1c
-	JLE              over320
+	JLE              over322
 	VFMADD231PS.BCST 16(CX), Y9, Y0
 	VFMADD231PS.BCST 16(CX)(DX*1), Y9, Y1
 
-over320:
+over322:
 	CMPQ             BX, $0x18
-	JLE              over321
+	JLE              over323
 	VFMADD231PS.BCST 20(CX), Y15, Y0
 	VFMADD231PS.BCST 20(CX)(DX*1), Y15, Y1
 
-over321:
+over323:
 	CMPQ             BX, $0x14
-	JLE              over322
+	JLE              over324
 	VFMADD231PS.BCST 24(CX), Y8, Y0
 	VFMADD231PS.BCST 24(CX)(DX*1), Y8, Y1
 
-over322:
+over324:
 	VFMADD231PS.BCST 28(CX), Y13, Y0
 	VFMADD231PS.BCST 28(CX)(DX*1), Y13, Y1
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some324
+	JGE              some326
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5041,32 +5287,32 @@ over322:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored326
+	JLE              stored328
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored326
+	JLE              stored328
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored326
+	JLE              stored328
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored326
+	JLE              stored328
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored326
+	JLE              stored328
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored326
+	JLE              stored328
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored326
+	JLE              stored328
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored326:
+stored328:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5075,9 +5321,9 @@ stored326:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again309
+	JGE    again311
 
-some324:
+some326:
 	VPXORD  Y8, Y8, Y8
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -5099,28 +5345,28 @@ some324:
 	VMOVUPS X7, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some327
+	JGE     some329
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some327:
-	JMP turned191
+some329:
+	JMP turned192
 
-over308:
+over310:
 	CMPQ BX, $0x02
-	JNE  over328
+	JNE  over330
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept330
+	JE     kept332
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready331
+	JMP    ready333
 
-kept330:
+kept332:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -5131,8 +5377,8 @@ kept330:
 	ADDQ   DX, CX
 	VMOVSD (CX), X6
 
-ready331:
-again329:
+ready333:
+again331:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -5146,7 +5392,7 @@ again329:
 	VPBROADCASTD R10, Y18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole332
+	JGE          whole334
 	VPXORD       Y9, Y9, Y9
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
@@ -5155,7 +5401,7 @@ again329:
 	VPXORD       Y14, Y14, Y14
 	VPXORD       Y15, Y15, Y15
 
-whole332:
+whole334:
 	VMOVSD           (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -5163,7 +5409,7 @@ whole332:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded333
+	JLE              folded335
 	VMOVSD           (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -5171,7 +5417,7 @@ whole332:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded333
+	JLE              folded335
 	VMOVSD           (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -5179,7 +5425,7 @@ whole332:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded333
+	JLE              folded335
 	VMOVSD           (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -5187,7 +5433,7 @@ whole332:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded333
+	JLE              folded335
 	VMOVSD           (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -5195,7 +5441,7 @@ whole332:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded333
+	JLE              folded335
 	VMOVSD           (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -5203,7 +5449,7 @@ whole332:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded333
+	JLE              folded335
 	VMOVSD           (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -5211,7 +5457,7 @@ whole332:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded333
+	JLE              folded335
 	VMOVSD           (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -5219,15 +5465,15 @@ whole332:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded333:
+folded335:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some334
+	JGE  some336
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some334:
+some336:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5250,7 +5496,7 @@ some334:
 	VFMADD231PS.BCST 4(CX)(DX*1), Y11, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some338
+	JGE              some340
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5272,32 +5518,32 @@ some334:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored340
+	JLE              stored342
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored340
+	JLE              stored342
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored340
+	JLE              stored342
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored340
+	JLE              stored342
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored340
+	JLE              stored342
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored340
+	JLE              stored342
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored340
+	JLE              stored342
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored340:
+stored342:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5306,9 +5552,9 @@ stored340:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again329
+	JGE    again331
 
-some338:
+some340:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5324,33 +5570,33 @@ some338:
 	VMOVSD X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some341
+	JGE    some343
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some341:
-	JMP turned191
+some343:
+	JMP turned192
 
-over328:
+over330:
 	CMPQ   BX, $0x02
-	JLT    over342
+	JLT    over344
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept344
+	JE     kept346
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
 	VPXORD Y5, Y5, Y5
 	VPXORD Y6, Y6, Y6
 	VPXORD Y7, Y7, Y7
-	JMP    ready345
+	JMP    ready347
 
-kept344:
+kept346:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X2
@@ -5364,8 +5610,8 @@ kept344:
 	VMOVSD (CX), X6
 	VMOVSD 8(CX)(BX*1), X7
 
-ready345:
-again343:
+ready347:
+again345:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -5379,7 +5625,7 @@ again343:
 	VPBROADCASTD R10, Y26
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole346
+	JGE          whole348
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
@@ -5395,7 +5641,7 @@ again343:
 	VPXORD       Y22, Y22, Y22
 	VPXORD       Y23, Y23, Y23
 
-whole346:
+whole348:
 	VMOVSD       (CX), X8
 	VADDPS       X8, X2, X2
 	VMOVSD       8(CX)(BX*1), X9
@@ -5409,7 +5655,7 @@ whole346:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded347
+	JLE          folded349
 	VMOVSD       (CX), X10
 	VADDPS       X10, X2, X2
 	VMOVSD       8(CX)(BX*1), X11
@@ -5423,7 +5669,7 @@ whole346:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded347
+	JLE          folded349
 	VMOVSD       (CX), X12
 	VADDPS       X12, X2, X2
 	VMOVSD       8(CX)(BX*1), X13
@@ -5437,7 +5683,7 @@ whole346:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded347
+	JLE          folded349
 	VMOVSD       (CX), X14
 	VADDPS       X14, X2, X2
 	VMOVSD       8(CX)(BX*1), X15
@@ -5451,7 +5697,7 @@ whole346:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded347
+	JLE          folded349
 	VMOVSD       (CX), X16
 	VADDPS       X16, X2, X2
 	VMOVSD       8(CX)(BX*1), X17
@@ -5465,7 +5711,7 @@ whole346:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded347
+	JLE          folded349
 	VMOVSD       (CX), X18
 	VADDPS       X18, X2, X2
 	VMOVSD       8(CX)(BX*1), X19
@@ -5479,7 +5725,7 @@ whole346:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded347
+	JLE          folded349
 	VMOVSD       (CX), X20
 	VADDPS       X20, X2, X2
 	VMOVSD       8(CX)(BX*1), X21
@@ -5493,7 +5739,7 @@ whole346:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded347
+	JLE          folded349
 	VMOVSD       (CX), X22
 	VADDPS       X22, X2, X2
 	VMOVSD       8(CX)(BX*1), X23
@@ -5507,15 +5753,15 @@ whole346:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded347:
+folded349:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some348
+	JGE  some350
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some348:
+some350:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5551,17 +5797,17 @@ some348:
 	VUNPCKHPD        Y11, Y8, Y13
 	VUNPCKLPD        Y11, Y8, Y8
 	CMPQ             BX, $0x0c
-	JLE              over352
+	JLE              over354
 	VFMADD231PS.BCST 8(CX), Y9, Y0
 	VFMADD231PS.BCST 8(CX)(DX*1), Y9, Y1
 
-over352:
+over354:
 	VFMADD231PS.BCST 12(CX), Y15, Y0
 	VFMADD231PS.BCST 12(CX)(DX*1), Y15, Y1
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some354
+	JGE              some356
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5583,32 +5829,32 @@ over352:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored356
+	JLE              stored358
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored356
+	JLE              stored358
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored356
+	JLE              stored358
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored356
+	JLE              stored358
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored356
+	JLE              stored358
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored356
+	JLE              stored358
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored356
+	JLE              stored358
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored356:
+stored358:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5617,9 +5863,9 @@ stored356:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again343
+	JGE    again345
 
-some354:
+some356:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5641,25 +5887,25 @@ some354:
 	VMOVSD X7, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some357
+	JGE    some359
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some357:
-	JMP turned191
+some359:
+	JMP turned192
 
-over342:
+over344:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept359
+	JE     kept361
 	VPXORD Y2, Y2, Y2
 	VPXORD Y4, Y4, Y4
 	VPXORD Y6, Y6, Y6
-	JMP    ready360
+	JMP    ready362
 
-kept359:
+kept361:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X2
@@ -5670,8 +5916,8 @@ kept359:
 	ADDQ   DX, CX
 	VMOVSS (CX), X6
 
-ready360:
-again358:
+ready362:
+again360:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -5685,7 +5931,7 @@ again358:
 	VPBROADCASTD R10, Y18
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole361
+	JGE          whole363
 	VPXORD       Y9, Y9, Y9
 	VPXORD       Y10, Y10, Y10
 	VPXORD       Y11, Y11, Y11
@@ -5694,7 +5940,7 @@ again358:
 	VPXORD       Y14, Y14, Y14
 	VPXORD       Y15, Y15, Y15
 
-whole361:
+whole363:
 	VMOVSS           (CX), X8
 	VADDPS           X8, X2, X2
 	VFMADD231PS.BCST (R8), X8, X4
@@ -5702,7 +5948,7 @@ whole361:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded362
+	JLE              folded364
 	VMOVSS           (CX), X9
 	VADDPS           X9, X2, X2
 	VFMADD231PS.BCST (R8), X9, X4
@@ -5710,7 +5956,7 @@ whole361:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded362
+	JLE              folded364
 	VMOVSS           (CX), X10
 	VADDPS           X10, X2, X2
 	VFMADD231PS.BCST (R8), X10, X4
@@ -5718,7 +5964,7 @@ whole361:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded362
+	JLE              folded364
 	VMOVSS           (CX), X11
 	VADDPS           X11, X2, X2
 	VFMADD231PS.BCST (R8), X11, X4
@@ -5726,7 +5972,7 @@ whole361:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded362
+	JLE              folded364
 	VMOVSS           (CX), X12
 	VADDPS           X12, X2, X2
 	VFMADD231PS.BCST (R8), X12, X4
@@ -5734,7 +5980,7 @@ whole361:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded362
+	JLE              folded364
 	VMOVSS           (CX), X13
 	VADDPS           X13, X2, X2
 	VFMADD231PS.BCST (R8), X13, X4
@@ -5742,7 +5988,7 @@ whole361:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded362
+	JLE              folded364
 	VMOVSS           (CX), X14
 	VADDPS           X14, X2, X2
 	VFMADD231PS.BCST (R8), X14, X4
@@ -5750,7 +5996,7 @@ whole361:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded362
+	JLE              folded364
 	VMOVSS           (CX), X15
 	VADDPS           X15, X2, X2
 	VFMADD231PS.BCST (R8), X15, X4
@@ -5758,15 +6004,15 @@ whole361:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded362:
+folded364:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some363
+	JGE  some365
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some363:
+some365:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -5787,7 +6033,7 @@ some363:
 	VFMADD231PS.BCST (CX)(DX*1), Y8, Y1
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some366
+	JGE              some368
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
@@ -5809,32 +6055,32 @@ some363:
 	VUNPCKLPD        Y10, Y11, Y11
 	VMOVSD           X9, (DX)
 	CMPQ             CX, $0x01
-	JLE              stored368
+	JLE              stored370
 	VMOVSD           X13, (DX)(SI*1)
 	CMPQ             CX, $0x02
-	JLE              stored368
+	JLE              stored370
 	VMOVSD           X11, (DX)(SI*2)
 	CMPQ             CX, $0x03
-	JLE              stored368
+	JLE              stored370
 	VMOVSD           X12, (DX)(DI*1)
 	CMPQ             CX, $0x04
-	JLE              stored368
+	JLE              stored370
 	VEXTRACTF32X4    $0x01, Y9, X10
 	VMOVSD           X10, (DX)(SI*4)
 	CMPQ             CX, $0x05
-	JLE              stored368
+	JLE              stored370
 	VEXTRACTF32X4    $0x01, Y13, X10
 	VMOVSD           X10, (DX)(R8*1)
 	CMPQ             CX, $0x06
-	JLE              stored368
+	JLE              stored370
 	VEXTRACTF32X4    $0x01, Y11, X10
 	VMOVSD           X10, (DX)(DI*2)
 	CMPQ             CX, $0x07
-	JLE              stored368
+	JLE              stored370
 	VEXTRACTF32X4    $0x01, Y12, X10
 	VMOVSD           X10, (DX)(R9*1)
 
-stored368:
+stored370:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5843,9 +6089,9 @@ stored368:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again358
+	JGE    again360
 
-some366:
+some368:
 	VPXORD Y8, Y8, Y8
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -5861,13 +6107,13 @@ some366:
 	VMOVSS X6, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some369
+	JGE    some371
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some369:
-turned191:
+some371:
+turned192:
 	MOVQ          lddy+48(FP), CX
 	IMUL3Q        $0x08, CX, CX
 	ADDQ          dy+40(FP), CX
@@ -5903,32 +6149,32 @@ turned191:
 	VUNPCKLPD     Y10, Y11, Y11
 	VMOVSD        X9, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored371
+	JLE           stored373
 	VMOVSD        X13, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored371
+	JLE           stored373
 	VMOVSD        X11, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored371
+	JLE           stored373
 	VMOVSD        X12, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored371
+	JLE           stored373
 	VEXTRACTF32X4 $0x01, Y9, X10
 	VMOVSD        X10, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored371
+	JLE           stored373
 	VEXTRACTF32X4 $0x01, Y13, X10
 	VMOVSD        X10, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored371
+	JLE           stored373
 	VEXTRACTF32X4 $0x01, Y11, X10
 	VMOVSD        X10, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored371
+	JLE           stored373
 	VEXTRACTF32X4 $0x01, Y12, X10
 	VMOVSD        X10, (DX)(R9*1)
 
-stored371:
+stored373:
 	VPXORD Y0, Y0, Y0
 	VPXORD Y1, Y1, Y1
 	IMUL3Q $0x08, SI, SI
@@ -5937,7 +6183,7 @@ stored371:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block188
+	JGE    block189
 
 end2:
 	VXORPS X15, X15, X15
@@ -5947,29 +6193,29 @@ end2:
 lower1:
 	MOVQ act+128(FP), AX
 	CMPQ AX, $0x01
-	JNE  other373
+	JNE  other375
 
-block374:
+block376:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk375:
+chunk377:
 	CMPQ BX, $0x10
-	JLT  last376
+	JLT  last378
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept379
+	JE     kept381
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready380
+	JMP    ready382
 
-kept379:
+kept381:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -5980,8 +6226,8 @@ kept379:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready380:
-again378:
+ready382:
+again380:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -5995,7 +6241,7 @@ again378:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole381
+	JGE          whole383
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
 	VPXORD       Y9, Y9, Y9
@@ -6011,7 +6257,7 @@ again378:
 	VPXORD       Y19, Y19, Y19
 	VPXORD       Y20, Y20, Y20
 
-whole381:
+whole383:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y5
@@ -6029,7 +6275,7 @@ whole381:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded382
+	JLE          folded384
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y7
@@ -6047,7 +6293,7 @@ whole381:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded382
+	JLE          folded384
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y9
@@ -6065,7 +6311,7 @@ whole381:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded382
+	JLE          folded384
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y11
@@ -6083,7 +6329,7 @@ whole381:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded382
+	JLE          folded384
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y13
@@ -6101,7 +6347,7 @@ whole381:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded382
+	JLE          folded384
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y15
@@ -6119,7 +6365,7 @@ whole381:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded382
+	JLE          folded384
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y17
@@ -6137,7 +6383,7 @@ whole381:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded382
+	JLE          folded384
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y19
@@ -6155,15 +6401,15 @@ whole381:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded382:
+folded384:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some383
+	JGE  some385
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some383:
+some385:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6234,20 +6480,20 @@ some383:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some401
+	JGE              some403
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few403
+	JLT              few405
 	CMPQ             SI, $0x04
-	JNE              apart404
+	JNE              apart406
 	VMOVUPS          Y0, (DX)
-	JMP              stored405
+	JMP              stored407
 
-apart404:
+apart406:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6261,10 +6507,10 @@ apart404:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored405:
-	JMP stored402
+stored407:
+	JMP stored404
 
-few403:
+few405:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -6279,33 +6525,33 @@ few403:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored406
+	JLE           stored408
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored406
+	JLE           stored408
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored406
+	JLE           stored408
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored406
+	JLE           stored408
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored406
+	JLE           stored408
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored406
+	JLE           stored408
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored406
+	JLE           stored408
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored406:
-stored402:
+stored408:
+stored404:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -6313,9 +6559,9 @@ stored402:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again378
+	JGE    again380
 
-some401:
+some403:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6332,42 +6578,42 @@ some401:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some407
+	JGE     some409
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some407:
+some409:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk375
-	JMP  turned377
+	JGE  chunk377
+	JMP  turned379
 
-last376:
+last378:
 	CMPQ BX, $0x08
-	JLE  narrower408
+	JLE  narrower410
 	CMPQ BX, $0x10
-	JNE  over409
-	JMP  turned377
+	JNE  over411
+	JMP  turned379
 
-over409:
+over411:
 	CMPQ   BX, $0x0d
-	JGE    over410
+	JGE    over412
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept412
+	JE     kept414
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready413
+	JMP    ready415
 
-kept412:
+kept414:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6378,8 +6624,8 @@ kept412:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready413:
-again411:
+ready415:
+again413:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -6393,23 +6639,140 @@ again411:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole414
-	VPXORD       Y7, Y7, Y7
-	VPXORD       Y8, Y8, Y8
-	VPXORD       Y9, Y9, Y9
-	VPXORD       Y10, Y10, Y10
-	VPXORD       Y11, Y11, Y11
-	VPXORD       Y12, Y12, Y12
-	VPXORD       Y13, Y13, Y13
-	VPXORD       Y14, Y14, Y14
-	VPXORD       Y15, Y15, Y15
-	VPXORD       Y16, Y16, Y16
-	VPXORD       Y17, Y17, Y17
-	VPXORD       Y18, Y18, Y18
-	VPXORD       Y19, Y19, Y19
-	VPXORD       Y20, Y20, Y20
+	JLT          loose418
+	TESTQ        BX, BX
+	JNE          loose418
+	CMPQ         DX, $0x30
+	JNE          loose418
+	CMPQ         DI, $0x30
+	JNE          loose418
+	VMOVUPS      (CX), Y5
+	VMOVUPS      (SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y5
+	VMOVUPS      Y5, (CX)
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX), Y6
+	VMOVUPS      32(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y6
+	VMOVUPS      Y6, 32(CX)
+	VADDPS       X6, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  X22, X6, X4
+	ADDQ         R9, R8
+	VMOVUPS      64(CX), Y24
+	VMOVUPS      64(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y24
+	VMOVUPS      Y24, 64(CX)
+	VALIGND      $0x04, Y6, Y24, Y7
+	VADDPS       Y7, Y1, Y1
+	VALIGND      $0x04, Y24, Y24, Y8
+	VADDPS       X8, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y7, Y3
+	VFMADD231PS  X22, X8, X4
+	ADDQ         R9, R8
+	VMOVUPS      96(CX), Y9
+	VMOVUPS      96(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y9
+	VMOVUPS      Y9, 96(CX)
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      128(CX), Y10
+	VMOVUPS      128(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y10
+	VMOVUPS      Y10, 128(CX)
+	VADDPS       X10, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y9, Y3
+	VFMADD231PS  X22, X10, X4
+	ADDQ         R9, R8
+	VMOVUPS      160(CX), Y24
+	VMOVUPS      160(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y24
+	VMOVUPS      Y24, 160(CX)
+	VALIGND      $0x04, Y10, Y24, Y11
+	VADDPS       Y11, Y1, Y1
+	VALIGND      $0x04, Y24, Y24, Y12
+	VADDPS       X12, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y11, Y3
+	VFMADD231PS  X22, X12, X4
+	ADDQ         R9, R8
+	VMOVUPS      192(CX), Y13
+	VMOVUPS      192(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y13
+	VMOVUPS      Y13, 192(CX)
+	VADDPS       Y13, Y1, Y1
+	VMOVUPS      224(CX), Y14
+	VMOVUPS      224(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y14
+	VMOVUPS      Y14, 224(CX)
+	VADDPS       X14, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y13, Y3
+	VFMADD231PS  X22, X14, X4
+	ADDQ         R9, R8
+	VMOVUPS      256(CX), Y24
+	VMOVUPS      256(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y24
+	VMOVUPS      Y24, 256(CX)
+	VALIGND      $0x04, Y14, Y24, Y15
+	VADDPS       Y15, Y1, Y1
+	VALIGND      $0x04, Y24, Y24, Y16
+	VADDPS       X16, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y15, Y3
+	VFMADD231PS  X22, X16, X4
+	ADDQ         R9, R8
+	VMOVUPS      288(CX), Y17
+	VMOVUPS      288(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y17
+	VMOVUPS      Y17, 288(CX)
+	VADDPS       Y17, Y1, Y1
+	VMOVUPS      320(CX), Y18
+	VMOVUPS      320(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y18
+	VMOVUPS      Y18, 320(CX)
+	VADDPS       X18, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y17, Y3
+	VFMADD231PS  X22, X18, X4
+	ADDQ         R9, R8
+	VMOVUPS      352(CX), Y24
+	VMOVUPS      352(SI), Y21
+	VFIXUPIMMPS  $0x00, Y23, Y21, Y24
+	VMOVUPS      Y24, 352(CX)
+	VALIGND      $0x04, Y18, Y24, Y19
+	VADDPS       Y19, Y1, Y1
+	VALIGND      $0x04, Y24, Y24, Y20
+	VADDPS       X20, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y19, Y3
+	VFMADD231PS  X22, X20, X4
+	ADDQ         R9, R8
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000180, SI
+	JMP          folded417
 
-whole414:
+loose418:
+	CMPQ   R10, $0x08
+	JGE    whole416
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole416:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y5
@@ -6427,7 +6790,7 @@ whole414:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded415
+	JLE          folded417
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y7
@@ -6445,7 +6808,7 @@ whole414:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded415
+	JLE          folded417
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y9
@@ -6463,7 +6826,7 @@ whole414:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded415
+	JLE          folded417
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y11
@@ -6481,7 +6844,7 @@ whole414:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded415
+	JLE          folded417
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y13
@@ -6499,7 +6862,7 @@ whole414:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded415
+	JLE          folded417
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y15
@@ -6517,7 +6880,7 @@ whole414:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded415
+	JLE          folded417
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y17
@@ -6535,7 +6898,7 @@ whole414:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded415
+	JLE          folded417
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y19
@@ -6553,15 +6916,15 @@ whole414:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded415:
+folded417:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some416
+	JGE  some419
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some416:
+some419:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -6613,38 +6976,38 @@ some416:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over426
+	JLE              over429
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over426:
+over429:
 	CMPQ             BX, $0x28
-	JLE              over427
+	JLE              over430
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over427:
+over430:
 	CMPQ             BX, $0x24
-	JLE              over428
+	JLE              over431
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over428:
+over431:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some430
+	JGE              some433
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few432
+	JLT              few435
 	CMPQ             SI, $0x04
-	JNE              apart433
+	JNE              apart436
 	VMOVUPS          Y0, (DX)
-	JMP              stored434
+	JMP              stored437
 
-apart433:
+apart436:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -6658,10 +7021,10 @@ apart433:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored434:
-	JMP stored431
+stored437:
+	JMP stored434
 
-few432:
+few435:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -6676,33 +7039,33 @@ few432:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored435
+	JLE           stored438
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored435
+	JLE           stored438
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored435
+	JLE           stored438
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored435
+	JLE           stored438
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored435
+	JLE           stored438
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored435
+	JLE           stored438
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored435
+	JLE           stored438
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored435:
-stored431:
+stored438:
+stored434:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -6710,9 +7073,9 @@ stored431:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again411
+	JGE    again413
 
-some430:
+some433:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -6729,29 +7092,29 @@ some430:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some436
+	JGE     some439
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some436:
-	JMP turned377
+some439:
+	JMP turned379
 
-over410:
+over412:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept438
+	JE     kept441
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready439
+	JMP    ready442
 
-kept438:
+kept441:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -6762,8 +7125,8 @@ kept438:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready439:
-again437:
+ready442:
+again440:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -6777,7 +7140,7 @@ again437:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole440
+	JGE          whole443
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
 	VPXORD       Y9, Y9, Y9
@@ -6793,7 +7156,7 @@ again437:
 	VPXORD       Y19, Y19, Y19
 	VPXORD       Y20, Y20, Y20
 
-whole440:
+whole443:
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y5
@@ -6811,7 +7174,7 @@ whole440:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded441
+	JLE          folded444
 	VMOVUPS      (CX), Y7
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y7
@@ -6829,7 +7192,7 @@ whole440:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded441
+	JLE          folded444
 	VMOVUPS      (CX), Y9
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y9
@@ -6847,7 +7210,7 @@ whole440:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded441
+	JLE          folded444
 	VMOVUPS      (CX), Y11
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y11
@@ -6865,7 +7228,7 @@ whole440:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded441
+	JLE          folded444
 	VMOVUPS      (CX), Y13
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y13
@@ -6883,7 +7246,7 @@ whole440:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded441
+	JLE          folded444
 	VMOVUPS      (CX), Y15
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y15
@@ -6901,7 +7264,7 @@ whole440:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded441
+	JLE          folded444
 	VMOVUPS      (CX), Y17
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y17
@@ -6919,7 +7282,7 @@ whole440:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded441
+	JLE          folded444
 	VMOVUPS      (CX), Y19
 	VMOVUPS      (SI), Y21
 	VFIXUPIMMPS  $0x00, Y23, Y21, Y19
@@ -6937,15 +7300,15 @@ whole440:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded441:
+folded444:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some442
+	JGE  some445
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some442:
+some445:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7009,58 +7372,58 @@ some442:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over452
+	JLE              over455
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over452:
+over455:
 	CMPQ             BX, $0x38
-	JLE              over453
+	JLE              over456
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over453:
+over456:
 	CMPQ             BX, $0x34
-	JLE              over454
+	JLE              over457
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over454:
+over457:
 	CMPQ             BX, $0x30
-	JLE              over455
+	JLE              over458
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over455:
+over458:
 	CMPQ             BX, $0x2c
-	JLE              over456
+	JLE              over459
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over456:
+over459:
 	CMPQ             BX, $0x28
-	JLE              over457
+	JLE              over460
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over457:
+over460:
 	CMPQ             BX, $0x24
-	JLE              over458
+	JLE              over461
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over458:
+over461:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some460
+	JGE              some463
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few462
+	JLT              few465
 	CMPQ             SI, $0x04
-	JNE              apart463
+	JNE              apart466
 	VMOVUPS          Y0, (DX)
-	JMP              stored464
+	JMP              stored467
 
-apart463:
+apart466:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7074,10 +7437,10 @@ apart463:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored464:
-	JMP stored461
+stored467:
+	JMP stored464
 
-few462:
+few465:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7092,33 +7455,33 @@ few462:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored465
+	JLE           stored468
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored465
+	JLE           stored468
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored465
+	JLE           stored468
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored465
+	JLE           stored468
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored465
+	JLE           stored468
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored465
+	JLE           stored468
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored465
+	JLE           stored468
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored465:
-stored461:
+stored468:
+stored464:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7126,9 +7489,9 @@ stored461:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again437
+	JGE    again440
 
-some460:
+some463:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7145,27 +7508,27 @@ some460:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some466
+	JGE     some469
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some466:
-	JMP turned377
+some469:
+	JMP turned379
 
-narrower408:
+narrower410:
 	CMPQ BX, $0x08
-	JNE  over467
+	JNE  over470
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept469
+	JE     kept472
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready470
+	JMP    ready473
 
-kept469:
+kept472:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -7174,8 +7537,8 @@ kept469:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready470:
-again468:
+ready473:
+again471:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -7189,7 +7552,7 @@ again468:
 	VPBROADCASTD R10, Y15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole471
+	JGE          whole474
 	VPXORD       Y6, Y6, Y6
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
@@ -7198,7 +7561,7 @@ again468:
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
 
-whole471:
+whole474:
 	VMOVUPS          (CX), Y5
 	VMOVUPS          (SI), Y13
 	VFIXUPIMMPS      $0x00, Y15, Y13, Y5
@@ -7209,7 +7572,7 @@ whole471:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded472
+	JLE              folded475
 	VMOVUPS          (CX), Y6
 	VMOVUPS          (SI), Y13
 	VFIXUPIMMPS      $0x00, Y15, Y13, Y6
@@ -7220,7 +7583,7 @@ whole471:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded472
+	JLE              folded475
 	VMOVUPS          (CX), Y7
 	VMOVUPS          (SI), Y13
 	VFIXUPIMMPS      $0x00, Y15, Y13, Y7
@@ -7231,7 +7594,7 @@ whole471:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded472
+	JLE              folded475
 	VMOVUPS          (CX), Y8
 	VMOVUPS          (SI), Y13
 	VFIXUPIMMPS      $0x00, Y15, Y13, Y8
@@ -7242,7 +7605,7 @@ whole471:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded472
+	JLE              folded475
 	VMOVUPS          (CX), Y9
 	VMOVUPS          (SI), Y13
 	VFIXUPIMMPS      $0x00, Y15, Y13, Y9
@@ -7253,7 +7616,7 @@ whole471:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded472
+	JLE              folded475
 	VMOVUPS          (CX), Y10
 	VMOVUPS          (SI), Y13
 	VFIXUPIMMPS      $0x00, Y15, Y13, Y10
@@ -7264,7 +7627,7 @@ whole471:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded472
+	JLE              folded475
 	VMOVUPS          (CX), Y11
 	VMOVUPS          (SI), Y13
 	VFIXUPIMMPS      $0x00, Y15, Y13, Y11
@@ -7275,7 +7638,7 @@ whole471:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded472
+	JLE              folded475
 	VMOVUPS          (CX), Y12
 	VMOVUPS          (SI), Y13
 	VFIXUPIMMPS      $0x00, Y15, Y13, Y12
@@ -7286,15 +7649,15 @@ whole471:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded472:
+folded475:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some473
+	JGE  some476
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some473:
+some476:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7333,20 +7696,20 @@ some473:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some483
+	JGE              some486
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few485
+	JLT              few488
 	CMPQ             SI, $0x04
-	JNE              apart486
+	JNE              apart489
 	VMOVUPS          Y0, (DX)
-	JMP              stored487
+	JMP              stored490
 
-apart486:
+apart489:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7360,10 +7723,10 @@ apart486:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored487:
-	JMP stored484
+stored490:
+	JMP stored487
 
-few485:
+few488:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7378,33 +7741,33 @@ few485:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored488
+	JLE           stored491
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored488
+	JLE           stored491
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored488
+	JLE           stored491
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored488
+	JLE           stored491
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored488
+	JLE           stored491
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored488
+	JLE           stored491
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored488
+	JLE           stored491
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored488:
-stored484:
+stored491:
+stored487:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7412,9 +7775,9 @@ stored484:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again468
+	JGE    again471
 
-some483:
+some486:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7427,27 +7790,27 @@ some483:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some489
+	JGE     some492
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some489:
-	JMP turned377
+some492:
+	JMP turned379
 
-over467:
+over470:
 	CMPQ BX, $0x04
-	JNE  over490
+	JNE  over493
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept492
+	JE     kept495
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready493
+	JMP    ready496
 
-kept492:
+kept495:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7456,8 +7819,8 @@ kept492:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready493:
-again491:
+ready496:
+again494:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -7471,7 +7834,7 @@ again491:
 	VPBROADCASTD R10, Y15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole494
+	JGE          whole497
 	VPXORD       Y6, Y6, Y6
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
@@ -7480,7 +7843,7 @@ again491:
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
 
-whole494:
+whole497:
 	VMOVUPS          (CX), X5
 	VMOVUPS          (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X5
@@ -7491,7 +7854,7 @@ whole494:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded495
+	JLE              folded498
 	VMOVUPS          (CX), X6
 	VMOVUPS          (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X6
@@ -7502,7 +7865,7 @@ whole494:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded495
+	JLE              folded498
 	VMOVUPS          (CX), X7
 	VMOVUPS          (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X7
@@ -7513,7 +7876,7 @@ whole494:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded495
+	JLE              folded498
 	VMOVUPS          (CX), X8
 	VMOVUPS          (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X8
@@ -7524,7 +7887,7 @@ whole494:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded495
+	JLE              folded498
 	VMOVUPS          (CX), X9
 	VMOVUPS          (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X9
@@ -7535,7 +7898,7 @@ whole494:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded495
+	JLE              folded498
 	VMOVUPS          (CX), X10
 	VMOVUPS          (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X10
@@ -7546,7 +7909,7 @@ whole494:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded495
+	JLE              folded498
 	VMOVUPS          (CX), X11
 	VMOVUPS          (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X11
@@ -7557,7 +7920,7 @@ whole494:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded495
+	JLE              folded498
 	VMOVUPS          (CX), X12
 	VMOVUPS          (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X12
@@ -7568,15 +7931,15 @@ whole494:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded495:
+folded498:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some496
+	JGE  some499
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some496:
+some499:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7599,20 +7962,20 @@ some496:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some502
+	JGE              some505
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few504
+	JLT              few507
 	CMPQ             SI, $0x04
-	JNE              apart505
+	JNE              apart508
 	VMOVUPS          Y0, (DX)
-	JMP              stored506
+	JMP              stored509
 
-apart505:
+apart508:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7626,10 +7989,10 @@ apart505:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored506:
-	JMP stored503
+stored509:
+	JMP stored506
 
-few504:
+few507:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -7644,33 +8007,33 @@ few504:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored507
+	JLE           stored510
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored507
+	JLE           stored510
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored507
+	JLE           stored510
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored507
+	JLE           stored510
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored507
+	JLE           stored510
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored507
+	JLE           stored510
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored507
+	JLE           stored510
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored507:
-stored503:
+stored510:
+stored506:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -7678,9 +8041,9 @@ stored503:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again491
+	JGE    again494
 
-some502:
+some505:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -7693,31 +8056,31 @@ some502:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some508
+	JGE     some511
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some508:
-	JMP turned377
+some511:
+	JMP turned379
 
-over490:
+over493:
 	CMPQ   BX, $0x04
-	JLT    over509
+	JLT    over512
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept511
+	JE     kept514
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready512
+	JMP    ready515
 
-kept511:
+kept514:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -7728,8 +8091,8 @@ kept511:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready512:
-again510:
+ready515:
+again513:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -7743,7 +8106,7 @@ again510:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole513
+	JGE          whole516
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
 	VPXORD       Y9, Y9, Y9
@@ -7759,7 +8122,7 @@ again510:
 	VPXORD       Y19, Y19, Y19
 	VPXORD       Y20, Y20, Y20
 
-whole513:
+whole516:
 	VMOVUPS      (CX), X5
 	VMOVUPS      (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X5
@@ -7777,7 +8140,7 @@ whole513:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded514
+	JLE          folded517
 	VMOVUPS      (CX), X7
 	VMOVUPS      (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X7
@@ -7795,7 +8158,7 @@ whole513:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded514
+	JLE          folded517
 	VMOVUPS      (CX), X9
 	VMOVUPS      (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X9
@@ -7813,7 +8176,7 @@ whole513:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded514
+	JLE          folded517
 	VMOVUPS      (CX), X11
 	VMOVUPS      (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X11
@@ -7831,7 +8194,7 @@ whole513:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded514
+	JLE          folded517
 	VMOVUPS      (CX), X13
 	VMOVUPS      (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X13
@@ -7849,7 +8212,7 @@ whole513:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded514
+	JLE          folded517
 	VMOVUPS      (CX), X15
 	VMOVUPS      (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X15
@@ -7867,7 +8230,7 @@ whole513:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded514
+	JLE          folded517
 	VMOVUPS      (CX), X17
 	VMOVUPS      (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X17
@@ -7885,7 +8248,7 @@ whole513:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded514
+	JLE          folded517
 	VMOVUPS      (CX), X19
 	VMOVUPS      (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X19
@@ -7903,15 +8266,15 @@ whole513:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded514:
+folded517:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some515
+	JGE  some518
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some515:
+some518:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -7947,38 +8310,38 @@ some515:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over521
+	JLE              over524
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over521:
+over524:
 	CMPQ             BX, $0x18
-	JLE              over522
+	JLE              over525
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over522:
+over525:
 	CMPQ             BX, $0x14
-	JLE              over523
+	JLE              over526
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over523:
+over526:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some525
+	JGE              some528
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few527
+	JLT              few530
 	CMPQ             SI, $0x04
-	JNE              apart528
+	JNE              apart531
 	VMOVUPS          Y0, (DX)
-	JMP              stored529
+	JMP              stored532
 
-apart528:
+apart531:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -7992,10 +8355,10 @@ apart528:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored529:
-	JMP stored526
+stored532:
+	JMP stored529
 
-few527:
+few530:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8010,33 +8373,33 @@ few527:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored530
+	JLE           stored533
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored530
+	JLE           stored533
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored530
+	JLE           stored533
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored530
+	JLE           stored533
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored530
+	JLE           stored533
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored530
+	JLE           stored533
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored530
+	JLE           stored533
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored530:
-stored526:
+stored533:
+stored529:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8044,9 +8407,9 @@ stored526:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again510
+	JGE    again513
 
-some525:
+some528:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -8063,27 +8426,27 @@ some525:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some531
+	JGE     some534
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some531:
-	JMP turned377
+some534:
+	JMP turned379
 
-over509:
+over512:
 	CMPQ BX, $0x02
-	JNE  over532
+	JNE  over535
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept534
+	JE     kept537
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready535
+	JMP    ready538
 
-kept534:
+kept537:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8092,8 +8455,8 @@ kept534:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready535:
-again533:
+ready538:
+again536:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -8107,7 +8470,7 @@ again533:
 	VPBROADCASTD R10, Y15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole536
+	JGE          whole539
 	VPXORD       Y6, Y6, Y6
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
@@ -8116,7 +8479,7 @@ again533:
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
 
-whole536:
+whole539:
 	VMOVSD           (CX), X5
 	VMOVSD           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X5
@@ -8127,7 +8490,7 @@ whole536:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded537
+	JLE              folded540
 	VMOVSD           (CX), X6
 	VMOVSD           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X6
@@ -8138,7 +8501,7 @@ whole536:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded537
+	JLE              folded540
 	VMOVSD           (CX), X7
 	VMOVSD           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X7
@@ -8149,7 +8512,7 @@ whole536:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded537
+	JLE              folded540
 	VMOVSD           (CX), X8
 	VMOVSD           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X8
@@ -8160,7 +8523,7 @@ whole536:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded537
+	JLE              folded540
 	VMOVSD           (CX), X9
 	VMOVSD           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X9
@@ -8171,7 +8534,7 @@ whole536:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded537
+	JLE              folded540
 	VMOVSD           (CX), X10
 	VMOVSD           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X10
@@ -8182,7 +8545,7 @@ whole536:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded537
+	JLE              folded540
 	VMOVSD           (CX), X11
 	VMOVSD           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X11
@@ -8193,7 +8556,7 @@ whole536:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded537
+	JLE              folded540
 	VMOVSD           (CX), X12
 	VMOVSD           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X12
@@ -8204,15 +8567,15 @@ whole536:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded537:
+folded540:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some538
+	JGE  some541
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some538:
+some541:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8233,20 +8596,20 @@ some538:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some542
+	JGE              some545
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few544
+	JLT              few547
 	CMPQ             SI, $0x04
-	JNE              apart545
+	JNE              apart548
 	VMOVUPS          Y0, (DX)
-	JMP              stored546
+	JMP              stored549
 
-apart545:
+apart548:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8260,10 +8623,10 @@ apart545:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored546:
-	JMP stored543
+stored549:
+	JMP stored546
 
-few544:
+few547:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8278,33 +8641,33 @@ few544:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored547
+	JLE           stored550
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored547
+	JLE           stored550
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored547
+	JLE           stored550
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored547
+	JLE           stored550
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored547
+	JLE           stored550
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored547
+	JLE           stored550
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored547
+	JLE           stored550
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored547:
-stored543:
+stored550:
+stored546:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8312,9 +8675,9 @@ stored543:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again533
+	JGE    again536
 
-some542:
+some545:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8327,31 +8690,31 @@ some542:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some548
+	JGE    some551
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some548:
-	JMP turned377
+some551:
+	JMP turned379
 
-over532:
+over535:
 	CMPQ   BX, $0x02
-	JLT    over549
+	JLT    over552
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept551
+	JE     kept554
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready552
+	JMP    ready555
 
-kept551:
+kept554:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -8362,8 +8725,8 @@ kept551:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready552:
-again550:
+ready555:
+again553:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -8377,7 +8740,7 @@ again550:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole553
+	JGE          whole556
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
 	VPXORD       Y9, Y9, Y9
@@ -8393,7 +8756,7 @@ again550:
 	VPXORD       Y19, Y19, Y19
 	VPXORD       Y20, Y20, Y20
 
-whole553:
+whole556:
 	VMOVSD       (CX), X5
 	VMOVSD       (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X5
@@ -8411,7 +8774,7 @@ whole553:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded554
+	JLE          folded557
 	VMOVSD       (CX), X7
 	VMOVSD       (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X7
@@ -8429,7 +8792,7 @@ whole553:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded554
+	JLE          folded557
 	VMOVSD       (CX), X9
 	VMOVSD       (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X9
@@ -8447,7 +8810,7 @@ whole553:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded554
+	JLE          folded557
 	VMOVSD       (CX), X11
 	VMOVSD       (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X11
@@ -8465,7 +8828,7 @@ whole553:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded554
+	JLE          folded557
 	VMOVSD       (CX), X13
 	VMOVSD       (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X13
@@ -8483,7 +8846,7 @@ whole553:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded554
+	JLE          folded557
 	VMOVSD       (CX), X15
 	VMOVSD       (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X15
@@ -8501,7 +8864,7 @@ whole553:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded554
+	JLE          folded557
 	VMOVSD       (CX), X17
 	VMOVSD       (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X17
@@ -8519,7 +8882,7 @@ whole553:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded554
+	JLE          folded557
 	VMOVSD       (CX), X19
 	VMOVSD       (SI), X21
 	VFIXUPIMMPS  $0x00, X23, X21, X19
@@ -8537,15 +8900,15 @@ whole553:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded554:
+folded557:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some555
+	JGE  some558
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some555:
+some558:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8579,28 +8942,28 @@ some555:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over559
+	JLE              over562
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over559:
+over562:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some561
+	JGE              some564
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few563
+	JLT              few566
 	CMPQ             SI, $0x04
-	JNE              apart564
+	JNE              apart567
 	VMOVUPS          Y0, (DX)
-	JMP              stored565
+	JMP              stored568
 
-apart564:
+apart567:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8614,10 +8977,10 @@ apart564:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored565:
-	JMP stored562
+stored568:
+	JMP stored565
 
-few563:
+few566:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8632,33 +8995,33 @@ few563:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored566
+	JLE           stored569
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored566
+	JLE           stored569
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored566
+	JLE           stored569
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored566
+	JLE           stored569
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored566
+	JLE           stored569
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored566
+	JLE           stored569
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored566
+	JLE           stored569
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored566:
-stored562:
+stored569:
+stored565:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8666,9 +9029,9 @@ stored562:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again550
+	JGE    again553
 
-some561:
+some564:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8685,24 +9048,24 @@ some561:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some567
+	JGE    some570
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some567:
-	JMP turned377
+some570:
+	JMP turned379
 
-over549:
+over552:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept569
+	JE     kept572
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready570
+	JMP    ready573
 
-kept569:
+kept572:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -8711,8 +9074,8 @@ kept569:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready570:
-again568:
+ready573:
+again571:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -8726,7 +9089,7 @@ again568:
 	VPBROADCASTD R10, Y15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole571
+	JGE          whole574
 	VPXORD       Y6, Y6, Y6
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
@@ -8735,7 +9098,7 @@ again568:
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
 
-whole571:
+whole574:
 	VMOVSS           (CX), X5
 	VMOVSS           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X5
@@ -8746,7 +9109,7 @@ whole571:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded572
+	JLE              folded575
 	VMOVSS           (CX), X6
 	VMOVSS           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X6
@@ -8757,7 +9120,7 @@ whole571:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded572
+	JLE              folded575
 	VMOVSS           (CX), X7
 	VMOVSS           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X7
@@ -8768,7 +9131,7 @@ whole571:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded572
+	JLE              folded575
 	VMOVSS           (CX), X8
 	VMOVSS           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X8
@@ -8779,7 +9142,7 @@ whole571:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded572
+	JLE              folded575
 	VMOVSS           (CX), X9
 	VMOVSS           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X9
@@ -8790,7 +9153,7 @@ whole571:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded572
+	JLE              folded575
 	VMOVSS           (CX), X10
 	VMOVSS           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X10
@@ -8801,7 +9164,7 @@ whole571:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded572
+	JLE              folded575
 	VMOVSS           (CX), X11
 	VMOVSS           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X11
@@ -8812,7 +9175,7 @@ whole571:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded572
+	JLE              folded575
 	VMOVSS           (CX), X12
 	VMOVSS           (SI), X13
 	VFIXUPIMMPS      $0x00, X15, X13, X12
@@ -8823,15 +9186,15 @@ whole571:
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded572:
+folded575:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some573
+	JGE  some576
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some573:
+some576:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -8851,20 +9214,20 @@ some573:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some576
+	JGE              some579
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few578
+	JLT              few581
 	CMPQ             SI, $0x04
-	JNE              apart579
+	JNE              apart582
 	VMOVUPS          Y0, (DX)
-	JMP              stored580
+	JMP              stored583
 
-apart579:
+apart582:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8878,10 +9241,10 @@ apart579:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored580:
-	JMP stored577
+stored583:
+	JMP stored580
 
-few578:
+few581:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -8896,33 +9259,33 @@ few578:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored581
+	JLE           stored584
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored581
+	JLE           stored584
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored581
+	JLE           stored584
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored581
+	JLE           stored584
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored581
+	JLE           stored584
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored581
+	JLE           stored584
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored581
+	JLE           stored584
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored581:
-stored577:
+stored584:
+stored580:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -8930,9 +9293,9 @@ stored577:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again568
+	JGE    again571
 
-some576:
+some579:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -8945,13 +9308,13 @@ some576:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some582
+	JGE    some585
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some582:
-turned377:
+some585:
+turned379:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -8972,13 +9335,13 @@ turned377:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few584
+	JLT     few587
 	CMPQ    SI, $0x04
-	JNE     apart585
+	JNE     apart588
 	VMOVUPS Y0, (DX)
-	JMP     stored586
+	JMP     stored589
 
-apart585:
+apart588:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -8992,10 +9355,10 @@ apart585:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored586:
-	JMP stored583
+stored589:
+	JMP stored586
 
-few584:
+few587:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9010,33 +9373,33 @@ few584:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored587
+	JLE           stored590
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored587
+	JLE           stored590
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored587
+	JLE           stored590
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored587
+	JLE           stored590
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored587
+	JLE           stored590
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored587
+	JLE           stored590
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored587
+	JLE           stored590
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored587:
-stored583:
+stored590:
+stored586:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9044,31 +9407,31 @@ stored583:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block374
-	JMP    end372
+	JGE    block376
+	JMP    end374
 
-other373:
-block588:
+other375:
+block591:
 	// 8 rows of dx, from +0; 8×16 elements of dz at a time
 	VPXORD Y0, Y0, Y0
 	MOVQ   $0x00000000, AX
 	MOVQ   cols+112(FP), BX
 
-chunk589:
+chunk592:
 	CMPQ BX, $0x10
-	JLT  last590
+	JLT  last593
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept593
+	JE     kept596
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready594
+	JMP    ready597
 
-kept593:
+kept596:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9079,8 +9442,8 @@ kept593:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX), Y4
 
-ready594:
-again592:
+ready597:
+again595:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9094,7 +9457,7 @@ again592:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole595
+	JGE          whole598
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
 	VPXORD       Y9, Y9, Y9
@@ -9110,7 +9473,7 @@ again592:
 	VPXORD       Y19, Y19, Y19
 	VPXORD       Y20, Y20, Y20
 
-whole595:
+whole598:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX), Y6
@@ -9121,7 +9484,7 @@ whole595:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded596
+	JLE          folded599
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX), Y8
@@ -9132,7 +9495,7 @@ whole595:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded596
+	JLE          folded599
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX), Y10
@@ -9143,7 +9506,7 @@ whole595:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded596
+	JLE          folded599
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX), Y12
@@ -9154,7 +9517,7 @@ whole595:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded596
+	JLE          folded599
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX), Y14
@@ -9165,7 +9528,7 @@ whole595:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded596
+	JLE          folded599
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX), Y16
@@ -9176,7 +9539,7 @@ whole595:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded596
+	JLE          folded599
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX), Y18
@@ -9187,7 +9550,7 @@ whole595:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded596
+	JLE          folded599
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX), Y20
@@ -9198,15 +9561,15 @@ whole595:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded596:
+folded599:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some597
+	JGE  some600
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some597:
+some600:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9277,20 +9640,20 @@ some597:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some615
+	JGE              some618
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few617
+	JLT              few620
 	CMPQ             SI, $0x04
-	JNE              apart618
+	JNE              apart621
 	VMOVUPS          Y0, (DX)
-	JMP              stored619
+	JMP              stored622
 
-apart618:
+apart621:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9304,10 +9667,10 @@ apart618:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored619:
-	JMP stored616
+stored622:
+	JMP stored619
 
-few617:
+few620:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9322,33 +9685,33 @@ few617:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored620
+	JLE           stored623
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored620
+	JLE           stored623
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored620
+	JLE           stored623
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored620
+	JLE           stored623
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored620
+	JLE           stored623
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored620
+	JLE           stored623
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored620
+	JLE           stored623
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
-stored620:
-stored616:
+stored623:
+stored619:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9356,9 +9719,9 @@ stored616:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again592
+	JGE    again595
 
-some615:
+some618:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9375,42 +9738,42 @@ some615:
 	VMOVUPS Y4, 32(CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some621
+	JGE     some624
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some621:
+some624:
 	ADDQ $0x40, AX
 	SUBQ $0x10, BX
 	CMPQ BX, $0x01
-	JGE  chunk589
-	JMP  turned591
+	JGE  chunk592
+	JMP  turned594
 
-last590:
+last593:
 	CMPQ BX, $0x08
-	JLE  narrower622
+	JLE  narrower625
 	CMPQ BX, $0x10
-	JNE  over623
-	JMP  turned591
+	JNE  over626
+	JMP  turned594
 
-over623:
+over626:
 	CMPQ   BX, $0x0d
-	JGE    over624
+	JGE    over627
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x30, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept626
+	JE     kept629
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready627
+	JMP    ready630
 
-kept626:
+kept629:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9421,8 +9784,8 @@ kept626:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), X4
 
-ready627:
-again625:
+ready630:
+again628:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9436,23 +9799,104 @@ again625:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole628
-	VPXORD       Y7, Y7, Y7
-	VPXORD       Y8, Y8, Y8
-	VPXORD       Y9, Y9, Y9
-	VPXORD       Y10, Y10, Y10
-	VPXORD       Y11, Y11, Y11
-	VPXORD       Y12, Y12, Y12
-	VPXORD       Y13, Y13, Y13
-	VPXORD       Y14, Y14, Y14
-	VPXORD       Y15, Y15, Y15
-	VPXORD       Y16, Y16, Y16
-	VPXORD       Y17, Y17, Y17
-	VPXORD       Y18, Y18, Y18
-	VPXORD       Y19, Y19, Y19
-	VPXORD       Y20, Y20, Y20
+	JLT          loose633
+	TESTQ        BX, BX
+	JNE          loose633
+	CMPQ         DX, $0x30
+	JNE          loose633
+	CMPQ         DI, $0x30
+	JNE          loose633
+	VMOVUPS      (CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(CX), Y6
+	VADDPS       X6, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y5, Y3
+	VFMADD231PS  X22, X6, X4
+	ADDQ         R9, R8
+	VMOVUPS      64(CX), Y24
+	VALIGND      $0x04, Y6, Y24, Y7
+	VADDPS       Y7, Y1, Y1
+	VALIGND      $0x04, Y24, Y24, Y8
+	VADDPS       X8, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y7, Y3
+	VFMADD231PS  X22, X8, X4
+	ADDQ         R9, R8
+	VMOVUPS      96(CX), Y9
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      128(CX), Y10
+	VADDPS       X10, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y9, Y3
+	VFMADD231PS  X22, X10, X4
+	ADDQ         R9, R8
+	VMOVUPS      160(CX), Y24
+	VALIGND      $0x04, Y10, Y24, Y11
+	VADDPS       Y11, Y1, Y1
+	VALIGND      $0x04, Y24, Y24, Y12
+	VADDPS       X12, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y11, Y3
+	VFMADD231PS  X22, X12, X4
+	ADDQ         R9, R8
+	VMOVUPS      192(CX), Y13
+	VADDPS       Y13, Y1, Y1
+	VMOVUPS      224(CX), Y14
+	VADDPS       X14, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y13, Y3
+	VFMADD231PS  X22, X14, X4
+	ADDQ         R9, R8
+	VMOVUPS      256(CX), Y24
+	VALIGND      $0x04, Y14, Y24, Y15
+	VADDPS       Y15, Y1, Y1
+	VALIGND      $0x04, Y24, Y24, Y16
+	VADDPS       X16, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y15, Y3
+	VFMADD231PS  X22, X16, X4
+	ADDQ         R9, R8
+	VMOVUPS      288(CX), Y17
+	VADDPS       Y17, Y1, Y1
+	VMOVUPS      320(CX), Y18
+	VADDPS       X18, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y17, Y3
+	VFMADD231PS  X22, X18, X4
+	ADDQ         R9, R8
+	VMOVUPS      352(CX), Y24
+	VALIGND      $0x04, Y18, Y24, Y19
+	VADDPS       Y19, Y1, Y1
+	VALIGND      $0x04, Y24, Y24, Y20
+	VADDPS       X20, X2, X2
+	VBROADCASTSS (R8), Y22
+	VFMADD231PS  Y22, Y19, Y3
+	VFMADD231PS  X22, X20, X4
+	ADDQ         R9, R8
+	ADDQ         $0x00000180, CX
+	ADDQ         $0x00000180, SI
+	JMP          folded632
 
-whole628:
+loose633:
+	CMPQ   R10, $0x08
+	JGE    whole631
+	VPXORD Y7, Y7, Y7
+	VPXORD Y8, Y8, Y8
+	VPXORD Y9, Y9, Y9
+	VPXORD Y10, Y10, Y10
+	VPXORD Y11, Y11, Y11
+	VPXORD Y12, Y12, Y12
+	VPXORD Y13, Y13, Y13
+	VPXORD Y14, Y14, Y14
+	VPXORD Y15, Y15, Y15
+	VPXORD Y16, Y16, Y16
+	VPXORD Y17, Y17, Y17
+	VPXORD Y18, Y18, Y18
+	VPXORD Y19, Y19, Y19
+	VPXORD Y20, Y20, Y20
+
+whole631:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X6
@@ -9463,7 +9907,7 @@ whole628:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded629
+	JLE          folded632
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X8
@@ -9474,7 +9918,7 @@ whole628:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded629
+	JLE          folded632
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X10
@@ -9485,7 +9929,7 @@ whole628:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded629
+	JLE          folded632
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X12
@@ -9496,7 +9940,7 @@ whole628:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded629
+	JLE          folded632
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X14
@@ -9507,7 +9951,7 @@ whole628:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded629
+	JLE          folded632
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X16
@@ -9518,7 +9962,7 @@ whole628:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded629
+	JLE          folded632
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X18
@@ -9529,7 +9973,7 @@ whole628:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded629
+	JLE          folded632
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), X20
@@ -9540,15 +9984,15 @@ whole628:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded629:
+folded632:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some630
+	JGE  some634
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some630:
+some634:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9600,38 +10044,38 @@ some630:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x2c
-	JLE              over640
+	JLE              over644
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over640:
+over644:
 	CMPQ             BX, $0x28
-	JLE              over641
+	JLE              over645
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over641:
+over645:
 	CMPQ             BX, $0x24
-	JLE              over642
+	JLE              over646
 	VFMADD231PS.BCST 40(CX), Y5, Y0
 
-over642:
+over646:
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 	SUBQ             $0x30, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some644
+	JGE              some648
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few646
+	JLT              few650
 	CMPQ             SI, $0x04
-	JNE              apart647
+	JNE              apart651
 	VMOVUPS          Y0, (DX)
-	JMP              stored648
+	JMP              stored652
 
-apart647:
+apart651:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -9645,10 +10089,10 @@ apart647:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored648:
-	JMP stored645
+stored652:
+	JMP stored649
 
-few646:
+few650:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -9663,33 +10107,33 @@ few646:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored649
+	JLE           stored653
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored649
+	JLE           stored653
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored649
+	JLE           stored653
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored649
+	JLE           stored653
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored649
+	JLE           stored653
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored649
+	JLE           stored653
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored649
+	JLE           stored653
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored653:
 stored649:
-stored645:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -9697,9 +10141,9 @@ stored645:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again625
+	JGE    again628
 
-some644:
+some648:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -9716,29 +10160,29 @@ some644:
 	VMOVUPS X4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some650
+	JGE     some654
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some650:
-	JMP turned591
+some654:
+	JMP turned594
 
-over624:
+over627:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept652
+	JE     kept656
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready653
+	JMP    ready657
 
-kept652:
+kept656:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -9749,8 +10193,8 @@ kept652:
 	VMOVUPS (CX), Y3
 	VMOVUPS 32(CX)(BX*1), Y4
 
-ready653:
-again651:
+ready657:
+again655:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -9764,7 +10208,7 @@ again651:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole654
+	JGE          whole658
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
 	VPXORD       Y9, Y9, Y9
@@ -9780,7 +10224,7 @@ again651:
 	VPXORD       Y19, Y19, Y19
 	VPXORD       Y20, Y20, Y20
 
-whole654:
+whole658:
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y6
@@ -9791,7 +10235,7 @@ whole654:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded655
+	JLE          folded659
 	VMOVUPS      (CX), Y7
 	VADDPS       Y7, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y8
@@ -9802,7 +10246,7 @@ whole654:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded655
+	JLE          folded659
 	VMOVUPS      (CX), Y9
 	VADDPS       Y9, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y10
@@ -9813,7 +10257,7 @@ whole654:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded655
+	JLE          folded659
 	VMOVUPS      (CX), Y11
 	VADDPS       Y11, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y12
@@ -9824,7 +10268,7 @@ whole654:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded655
+	JLE          folded659
 	VMOVUPS      (CX), Y13
 	VADDPS       Y13, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y14
@@ -9835,7 +10279,7 @@ whole654:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded655
+	JLE          folded659
 	VMOVUPS      (CX), Y15
 	VADDPS       Y15, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y16
@@ -9846,7 +10290,7 @@ whole654:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded655
+	JLE          folded659
 	VMOVUPS      (CX), Y17
 	VADDPS       Y17, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y18
@@ -9857,7 +10301,7 @@ whole654:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded655
+	JLE          folded659
 	VMOVUPS      (CX), Y19
 	VADDPS       Y19, Y1, Y1
 	VMOVUPS      32(CX)(BX*1), Y20
@@ -9868,15 +10312,15 @@ whole654:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded655:
+folded659:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some656
+	JGE  some660
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some656:
+some660:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -9940,58 +10384,58 @@ some656:
 	VUNPCKHPD        Y14, Y8, Y16
 	VUNPCKLPD        Y14, Y8, Y8
 	CMPQ             BX, $0x3c
-	JLE              over666
+	JLE              over670
 	VFMADD231PS.BCST 32(CX), Y6, Y0
 
-over666:
+over670:
 	CMPQ             BX, $0x38
-	JLE              over667
+	JLE              over671
 	VFMADD231PS.BCST 36(CX), Y12, Y0
 
-over667:
+over671:
 	CMPQ             BX, $0x34
-	JLE              over668
+	JLE              over672
 	VFMADD231PS.BCST 40(CX), Y20, Y0
 
-over668:
+over672:
 	CMPQ             BX, $0x30
-	JLE              over669
+	JLE              over673
 	VFMADD231PS.BCST 44(CX), Y10, Y0
 
-over669:
+over673:
 	CMPQ             BX, $0x2c
-	JLE              over670
+	JLE              over674
 	VFMADD231PS.BCST 48(CX), Y5, Y0
 
-over670:
+over674:
 	CMPQ             BX, $0x28
-	JLE              over671
+	JLE              over675
 	VFMADD231PS.BCST 52(CX), Y18, Y0
 
-over671:
+over675:
 	CMPQ             BX, $0x24
-	JLE              over672
+	JLE              over676
 	VFMADD231PS.BCST 56(CX), Y8, Y0
 
-over672:
+over676:
 	VFMADD231PS.BCST 60(CX), Y16, Y0
 	SUBQ             $0x40, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some674
+	JGE              some678
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few676
+	JLT              few680
 	CMPQ             SI, $0x04
-	JNE              apart677
+	JNE              apart681
 	VMOVUPS          Y0, (DX)
-	JMP              stored678
+	JMP              stored682
 
-apart677:
+apart681:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10005,10 +10449,10 @@ apart677:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored678:
-	JMP stored675
+stored682:
+	JMP stored679
 
-few676:
+few680:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10023,33 +10467,33 @@ few676:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored679
+	JLE           stored683
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored679
+	JLE           stored683
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored679
+	JLE           stored683
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored679
+	JLE           stored683
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored679
+	JLE           stored683
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored679
+	JLE           stored683
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored679
+	JLE           stored683
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored683:
 stored679:
-stored675:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10057,9 +10501,9 @@ stored675:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again651
+	JGE    again655
 
-some674:
+some678:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10076,27 +10520,27 @@ some674:
 	VMOVUPS Y4, 32(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some680
+	JGE     some684
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some680:
-	JMP turned591
+some684:
+	JMP turned594
 
-narrower622:
+narrower625:
 	CMPQ BX, $0x08
-	JNE  over681
+	JNE  over685
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept683
+	JE     kept687
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready684
+	JMP    ready688
 
-kept683:
+kept687:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), Y1
@@ -10105,8 +10549,8 @@ kept683:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), Y3
 
-ready684:
-again682:
+ready688:
+again686:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -10120,7 +10564,7 @@ again682:
 	VPBROADCASTD R10, Y15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole685
+	JGE          whole689
 	VPXORD       Y6, Y6, Y6
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
@@ -10129,71 +10573,71 @@ again682:
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
 
-whole685:
+whole689:
 	VMOVUPS          (CX), Y5
 	VADDPS           Y5, Y1, Y1
 	VFMADD231PS.BCST (R8), Y5, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded686
+	JLE              folded690
 	VMOVUPS          (CX), Y6
 	VADDPS           Y6, Y1, Y1
 	VFMADD231PS.BCST (R8), Y6, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded686
+	JLE              folded690
 	VMOVUPS          (CX), Y7
 	VADDPS           Y7, Y1, Y1
 	VFMADD231PS.BCST (R8), Y7, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded686
+	JLE              folded690
 	VMOVUPS          (CX), Y8
 	VADDPS           Y8, Y1, Y1
 	VFMADD231PS.BCST (R8), Y8, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded686
+	JLE              folded690
 	VMOVUPS          (CX), Y9
 	VADDPS           Y9, Y1, Y1
 	VFMADD231PS.BCST (R8), Y9, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded686
+	JLE              folded690
 	VMOVUPS          (CX), Y10
 	VADDPS           Y10, Y1, Y1
 	VFMADD231PS.BCST (R8), Y10, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded686
+	JLE              folded690
 	VMOVUPS          (CX), Y11
 	VADDPS           Y11, Y1, Y1
 	VFMADD231PS.BCST (R8), Y11, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded686
+	JLE              folded690
 	VMOVUPS          (CX), Y12
 	VADDPS           Y12, Y1, Y1
 	VFMADD231PS.BCST (R8), Y12, Y3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded686:
+folded690:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some687
+	JGE  some691
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some687:
+some691:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10232,20 +10676,20 @@ some687:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some697
+	JGE              some701
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few699
+	JLT              few703
 	CMPQ             SI, $0x04
-	JNE              apart700
+	JNE              apart704
 	VMOVUPS          Y0, (DX)
-	JMP              stored701
+	JMP              stored705
 
-apart700:
+apart704:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10259,10 +10703,10 @@ apart700:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored701:
-	JMP stored698
+stored705:
+	JMP stored702
 
-few699:
+few703:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10277,33 +10721,33 @@ few699:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored702
+	JLE           stored706
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored702
+	JLE           stored706
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored702
+	JLE           stored706
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored702
+	JLE           stored706
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored702
+	JLE           stored706
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored702
+	JLE           stored706
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored702
+	JLE           stored706
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored706:
 stored702:
-stored698:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10311,9 +10755,9 @@ stored698:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again682
+	JGE    again686
 
-some697:
+some701:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10326,27 +10770,27 @@ some697:
 	VMOVUPS Y3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some703
+	JGE     some707
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some703:
-	JMP turned591
+some707:
+	JMP turned594
 
-over681:
+over685:
 	CMPQ BX, $0x04
-	JNE  over704
+	JNE  over708
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept706
+	JE     kept710
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready707
+	JMP    ready711
 
-kept706:
+kept710:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10355,8 +10799,8 @@ kept706:
 	MOVQ    lddw+24(FP), DX
 	VMOVUPS (CX), X3
 
-ready707:
-again705:
+ready711:
+again709:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -10370,7 +10814,7 @@ again705:
 	VPBROADCASTD R10, Y15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole708
+	JGE          whole712
 	VPXORD       Y6, Y6, Y6
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
@@ -10379,71 +10823,71 @@ again705:
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
 
-whole708:
+whole712:
 	VMOVUPS          (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded709
+	JLE              folded713
 	VMOVUPS          (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded709
+	JLE              folded713
 	VMOVUPS          (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded709
+	JLE              folded713
 	VMOVUPS          (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded709
+	JLE              folded713
 	VMOVUPS          (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded709
+	JLE              folded713
 	VMOVUPS          (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded709
+	JLE              folded713
 	VMOVUPS          (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded709
+	JLE              folded713
 	VMOVUPS          (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded709:
+folded713:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some710
+	JGE  some714
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some710:
+some714:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10466,20 +10910,20 @@ some710:
 	VFMADD231PS.BCST 12(CX), Y7, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some716
+	JGE              some720
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few718
+	JLT              few722
 	CMPQ             SI, $0x04
-	JNE              apart719
+	JNE              apart723
 	VMOVUPS          Y0, (DX)
-	JMP              stored720
+	JMP              stored724
 
-apart719:
+apart723:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10493,10 +10937,10 @@ apart719:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored720:
-	JMP stored717
+stored724:
+	JMP stored721
 
-few718:
+few722:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10511,33 +10955,33 @@ few718:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored721
+	JLE           stored725
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored721
+	JLE           stored725
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored721
+	JLE           stored725
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored721
+	JLE           stored725
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored721
+	JLE           stored725
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored721
+	JLE           stored725
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored721
+	JLE           stored725
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored725:
 stored721:
-stored717:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10545,9 +10989,9 @@ stored717:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again705
+	JGE    again709
 
-some716:
+some720:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10560,31 +11004,31 @@ some716:
 	VMOVUPS X3, (CX)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some722
+	JGE     some726
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some722:
-	JMP turned591
+some726:
+	JMP turned594
 
-over704:
+over708:
 	CMPQ   BX, $0x04
-	JLT    over723
+	JLT    over727
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x20, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept725
+	JE     kept729
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready726
+	JMP    ready730
 
-kept725:
+kept729:
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
 	VMOVUPS (CX), X1
@@ -10595,8 +11039,8 @@ kept725:
 	VMOVUPS (CX), X3
 	VMOVUPS 16(CX)(BX*1), X4
 
-ready726:
-again724:
+ready730:
+again728:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -10610,7 +11054,7 @@ again724:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole727
+	JGE          whole731
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
 	VPXORD       Y9, Y9, Y9
@@ -10626,7 +11070,7 @@ again724:
 	VPXORD       Y19, Y19, Y19
 	VPXORD       Y20, Y20, Y20
 
-whole727:
+whole731:
 	VMOVUPS      (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVUPS      16(CX)(BX*1), X6
@@ -10637,7 +11081,7 @@ whole727:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded728
+	JLE          folded732
 	VMOVUPS      (CX), X7
 	VADDPS       X7, X1, X1
 	VMOVUPS      16(CX)(BX*1), X8
@@ -10648,7 +11092,7 @@ whole727:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded728
+	JLE          folded732
 	VMOVUPS      (CX), X9
 	VADDPS       X9, X1, X1
 	VMOVUPS      16(CX)(BX*1), X10
@@ -10659,7 +11103,7 @@ whole727:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded728
+	JLE          folded732
 	VMOVUPS      (CX), X11
 	VADDPS       X11, X1, X1
 	VMOVUPS      16(CX)(BX*1), X12
@@ -10670,7 +11114,7 @@ whole727:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded728
+	JLE          folded732
 	VMOVUPS      (CX), X13
 	VADDPS       X13, X1, X1
 	VMOVUPS      16(CX)(BX*1), X14
@@ -10681,7 +11125,7 @@ whole727:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded728
+	JLE          folded732
 	VMOVUPS      (CX), X15
 	VADDPS       X15, X1, X1
 	VMOVUPS      16(CX)(BX*1), X16
@@ -10692,7 +11136,7 @@ whole727:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded728
+	JLE          folded732
 	VMOVUPS      (CX), X17
 	VADDPS       X17, X1, X1
 	VMOVUPS      16(CX)(BX*1), X18
@@ -10703,7 +11147,7 @@ whole727:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded728
+	JLE          folded732
 	VMOVUPS      (CX), X19
 	VADDPS       X19, X1, X1
 	VMOVUPS      16(CX)(BX*1), X20
@@ -10714,15 +11158,15 @@ whole727:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded728:
+folded732:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some729
+	JGE  some733
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some729:
+some733:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -10758,38 +11202,38 @@ some729:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x1c
-	JLE              over735
+	JLE              over739
 	VFMADD231PS.BCST 16(CX), Y6, Y0
 
-over735:
+over739:
 	CMPQ             BX, $0x18
-	JLE              over736
+	JLE              over740
 	VFMADD231PS.BCST 20(CX), Y12, Y0
 
-over736:
+over740:
 	CMPQ             BX, $0x14
-	JLE              over737
+	JLE              over741
 	VFMADD231PS.BCST 24(CX), Y5, Y0
 
-over737:
+over741:
 	VFMADD231PS.BCST 28(CX), Y10, Y0
 	SUBQ             $0x20, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some739
+	JGE              some743
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few741
+	JLT              few745
 	CMPQ             SI, $0x04
-	JNE              apart742
+	JNE              apart746
 	VMOVUPS          Y0, (DX)
-	JMP              stored743
+	JMP              stored747
 
-apart742:
+apart746:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -10803,10 +11247,10 @@ apart742:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored743:
-	JMP stored740
+stored747:
+	JMP stored744
 
-few741:
+few745:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -10821,33 +11265,33 @@ few741:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored744
+	JLE           stored748
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored744
+	JLE           stored748
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored744
+	JLE           stored748
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored744
+	JLE           stored748
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored744
+	JLE           stored748
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored744
+	JLE           stored748
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored744
+	JLE           stored748
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored748:
 stored744:
-stored740:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -10855,9 +11299,9 @@ stored740:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again724
+	JGE    again728
 
-some739:
+some743:
 	VPXORD  Y5, Y5, Y5
 	MOVQ    db+32(FP), CX
 	ADDQ    AX, CX
@@ -10874,27 +11318,27 @@ some739:
 	VMOVUPS X4, 16(CX)(BX*1)
 	MOVQ    cols+112(FP), CX
 	CMPQ    CX, $0x11
-	JGE     some745
+	JGE     some749
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-some745:
-	JMP turned591
+some749:
+	JMP turned594
 
-over723:
+over727:
 	CMPQ BX, $0x02
-	JNE  over746
+	JNE  over750
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept748
+	JE     kept752
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready749
+	JMP    ready753
 
-kept748:
+kept752:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -10903,8 +11347,8 @@ kept748:
 	MOVQ   lddw+24(FP), DX
 	VMOVSD (CX), X3
 
-ready749:
-again747:
+ready753:
+again751:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -10918,7 +11362,7 @@ again747:
 	VPBROADCASTD R10, Y15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole750
+	JGE          whole754
 	VPXORD       Y6, Y6, Y6
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
@@ -10927,71 +11371,71 @@ again747:
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
 
-whole750:
+whole754:
 	VMOVSD           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded751
+	JLE              folded755
 	VMOVSD           (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded751
+	JLE              folded755
 	VMOVSD           (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded751
+	JLE              folded755
 	VMOVSD           (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded751
+	JLE              folded755
 	VMOVSD           (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded751
+	JLE              folded755
 	VMOVSD           (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded751
+	JLE              folded755
 	VMOVSD           (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded751
+	JLE              folded755
 	VMOVSD           (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded751:
+folded755:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some752
+	JGE  some756
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some752:
+some756:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11012,20 +11456,20 @@ some752:
 	VFMADD231PS.BCST 4(CX), Y8, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some756
+	JGE              some760
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few758
+	JLT              few762
 	CMPQ             SI, $0x04
-	JNE              apart759
+	JNE              apart763
 	VMOVUPS          Y0, (DX)
-	JMP              stored760
+	JMP              stored764
 
-apart759:
+apart763:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11039,10 +11483,10 @@ apart759:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored760:
-	JMP stored757
+stored764:
+	JMP stored761
 
-few758:
+few762:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11057,33 +11501,33 @@ few758:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored761
+	JLE           stored765
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored761
+	JLE           stored765
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored761
+	JLE           stored765
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored761
+	JLE           stored765
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored761
+	JLE           stored765
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored761
+	JLE           stored765
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored761
+	JLE           stored765
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored765:
 stored761:
-stored757:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11091,9 +11535,9 @@ stored757:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again747
+	JGE    again751
 
-some756:
+some760:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11106,31 +11550,31 @@ some756:
 	VMOVSD X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some762
+	JGE    some766
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some762:
-	JMP turned591
+some766:
+	JMP turned594
 
-over746:
+over750:
 	CMPQ   BX, $0x02
-	JLT    over763
+	JLT    over767
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x10, BX
 
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept765
+	JE     kept769
 	VPXORD Y1, Y1, Y1
 	VPXORD Y2, Y2, Y2
 	VPXORD Y3, Y3, Y3
 	VPXORD Y4, Y4, Y4
-	JMP    ready766
+	JMP    ready770
 
-kept765:
+kept769:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSD (CX), X1
@@ -11141,8 +11585,8 @@ kept765:
 	VMOVSD (CX), X3
 	VMOVSD 8(CX)(BX*1), X4
 
-ready766:
-again764:
+ready770:
+again768:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -11156,7 +11600,7 @@ again764:
 	VPBROADCASTD R10, Y23
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole767
+	JGE          whole771
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
 	VPXORD       Y9, Y9, Y9
@@ -11172,7 +11616,7 @@ again764:
 	VPXORD       Y19, Y19, Y19
 	VPXORD       Y20, Y20, Y20
 
-whole767:
+whole771:
 	VMOVSD       (CX), X5
 	VADDPS       X5, X1, X1
 	VMOVSD       8(CX)(BX*1), X6
@@ -11183,7 +11627,7 @@ whole767:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x01
-	JLE          folded768
+	JLE          folded772
 	VMOVSD       (CX), X7
 	VADDPS       X7, X1, X1
 	VMOVSD       8(CX)(BX*1), X8
@@ -11194,7 +11638,7 @@ whole767:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x02
-	JLE          folded768
+	JLE          folded772
 	VMOVSD       (CX), X9
 	VADDPS       X9, X1, X1
 	VMOVSD       8(CX)(BX*1), X10
@@ -11205,7 +11649,7 @@ whole767:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x03
-	JLE          folded768
+	JLE          folded772
 	VMOVSD       (CX), X11
 	VADDPS       X11, X1, X1
 	VMOVSD       8(CX)(BX*1), X12
@@ -11216,7 +11660,7 @@ whole767:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x04
-	JLE          folded768
+	JLE          folded772
 	VMOVSD       (CX), X13
 	VADDPS       X13, X1, X1
 	VMOVSD       8(CX)(BX*1), X14
@@ -11227,7 +11671,7 @@ whole767:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x05
-	JLE          folded768
+	JLE          folded772
 	VMOVSD       (CX), X15
 	VADDPS       X15, X1, X1
 	VMOVSD       8(CX)(BX*1), X16
@@ -11238,7 +11682,7 @@ whole767:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x06
-	JLE          folded768
+	JLE          folded772
 	VMOVSD       (CX), X17
 	VADDPS       X17, X1, X1
 	VMOVSD       8(CX)(BX*1), X18
@@ -11249,7 +11693,7 @@ whole767:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 	CMPQ         R10, $0x07
-	JLE          folded768
+	JLE          folded772
 	VMOVSD       (CX), X19
 	VADDPS       X19, X1, X1
 	VMOVSD       8(CX)(BX*1), X20
@@ -11260,15 +11704,15 @@ whole767:
 	ADDQ         DX, CX
 	ADDQ         R9, R8
 
-folded768:
+folded772:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some769
+	JGE  some773
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some769:
+some773:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11302,28 +11746,28 @@ some769:
 	VUNPCKHPD        Y8, Y5, Y10
 	VUNPCKLPD        Y8, Y5, Y5
 	CMPQ             BX, $0x0c
-	JLE              over773
+	JLE              over777
 	VFMADD231PS.BCST 8(CX), Y6, Y0
 
-over773:
+over777:
 	VFMADD231PS.BCST 12(CX), Y12, Y0
 	SUBQ             $0x10, BX
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some775
+	JGE              some779
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few777
+	JLT              few781
 	CMPQ             SI, $0x04
-	JNE              apart778
+	JNE              apart782
 	VMOVUPS          Y0, (DX)
-	JMP              stored779
+	JMP              stored783
 
-apart778:
+apart782:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11337,10 +11781,10 @@ apart778:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored779:
-	JMP stored776
+stored783:
+	JMP stored780
 
-few777:
+few781:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11355,33 +11799,33 @@ few777:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored780
+	JLE           stored784
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored780
+	JLE           stored784
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored780
+	JLE           stored784
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored780
+	JLE           stored784
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored780
+	JLE           stored784
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored780
+	JLE           stored784
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored780
+	JLE           stored784
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored784:
 stored780:
-stored776:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11389,9 +11833,9 @@ stored776:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again764
+	JGE    again768
 
-some775:
+some779:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11408,24 +11852,24 @@ some775:
 	VMOVSD X4, 8(CX)(BX*1)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some781
+	JGE    some785
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some781:
-	JMP turned591
+some785:
+	JMP turned594
 
-over763:
+over767:
 	// db[j] and dw[k,j]
 	MOVQ   fresh+136(FP), CX
 	TESTQ  CX, CX
-	JE     kept783
+	JE     kept787
 	VPXORD Y1, Y1, Y1
 	VPXORD Y3, Y3, Y3
-	JMP    ready784
+	JMP    ready788
 
-kept783:
+kept787:
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
 	VMOVSS (CX), X1
@@ -11434,8 +11878,8 @@ kept783:
 	MOVQ   lddw+24(FP), DX
 	VMOVSS (CX), X3
 
-ready784:
-again782:
+ready788:
+again786:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 	MOVQ         dy+40(FP), CX
 	ADDQ         AX, CX
@@ -11449,7 +11893,7 @@ again782:
 	VPBROADCASTD R10, Y15
 	MOVQ         n+120(FP), R10
 	CMPQ         R10, $0x08
-	JGE          whole785
+	JGE          whole789
 	VPXORD       Y6, Y6, Y6
 	VPXORD       Y7, Y7, Y7
 	VPXORD       Y8, Y8, Y8
@@ -11458,71 +11902,71 @@ again782:
 	VPXORD       Y11, Y11, Y11
 	VPXORD       Y12, Y12, Y12
 
-whole785:
+whole789:
 	VMOVSS           (CX), X5
 	VADDPS           X5, X1, X1
 	VFMADD231PS.BCST (R8), X5, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x01
-	JLE              folded786
+	JLE              folded790
 	VMOVSS           (CX), X6
 	VADDPS           X6, X1, X1
 	VFMADD231PS.BCST (R8), X6, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x02
-	JLE              folded786
+	JLE              folded790
 	VMOVSS           (CX), X7
 	VADDPS           X7, X1, X1
 	VFMADD231PS.BCST (R8), X7, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x03
-	JLE              folded786
+	JLE              folded790
 	VMOVSS           (CX), X8
 	VADDPS           X8, X1, X1
 	VFMADD231PS.BCST (R8), X8, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x04
-	JLE              folded786
+	JLE              folded790
 	VMOVSS           (CX), X9
 	VADDPS           X9, X1, X1
 	VFMADD231PS.BCST (R8), X9, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x05
-	JLE              folded786
+	JLE              folded790
 	VMOVSS           (CX), X10
 	VADDPS           X10, X1, X1
 	VFMADD231PS.BCST (R8), X10, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x06
-	JLE              folded786
+	JLE              folded790
 	VMOVSS           (CX), X11
 	VADDPS           X11, X1, X1
 	VFMADD231PS.BCST (R8), X11, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 	CMPQ             R10, $0x07
-	JLE              folded786
+	JLE              folded790
 	VMOVSS           (CX), X12
 	VADDPS           X12, X1, X1
 	VFMADD231PS.BCST (R8), X12, X3
 	ADDQ             DX, CX
 	ADDQ             R9, R8
 
-folded786:
+folded790:
 	MOVQ cols+112(FP), R10
 	CMPQ R10, $0x11
-	JGE  some787
+	JGE  some791
 	MOVQ CX, dy+40(FP)
 	MOVQ SI, y+56(FP)
 	MOVQ R8, x+72(FP)
 
-some787:
+some791:
 	// dx[k] = fma(dz[j], w[k,j], dx[k])
 	MOVQ             w+88(FP), CX
 	ADDQ             AX, CX
@@ -11542,20 +11986,20 @@ some787:
 	VFMADD231PS.BCST (CX), Y5, Y0
 	MOVQ             cols+112(FP), CX
 	CMPQ             CX, $0x11
-	JGE              some790
+	JGE              some794
 	MOVQ             n+120(FP), CX
 	MOVQ             dx+0(FP), DX
 	MOVQ             lddx+8(FP), SI
 	VPXORD           Y5, Y5, Y5
 	VADDPS           Y5, Y0, Y0
 	CMPQ             CX, $0x08
-	JLT              few792
+	JLT              few796
 	CMPQ             SI, $0x04
-	JNE              apart793
+	JNE              apart797
 	VMOVUPS          Y0, (DX)
-	JMP              stored794
+	JMP              stored798
 
-apart793:
+apart797:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11569,10 +12013,10 @@ apart793:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored794:
-	JMP stored791
+stored798:
+	JMP stored795
 
-few792:
+few796:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11587,33 +12031,33 @@ few792:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored795
+	JLE           stored799
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored795
+	JLE           stored799
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored795
+	JLE           stored799
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored795
+	JLE           stored799
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored795
+	JLE           stored799
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored795
+	JLE           stored799
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored795
+	JLE           stored799
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored799:
 stored795:
-stored791:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11621,9 +12065,9 @@ stored791:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    again782
+	JGE    again786
 
-some790:
+some794:
 	VPXORD Y5, Y5, Y5
 	MOVQ   db+32(FP), CX
 	ADDQ   AX, CX
@@ -11636,13 +12080,13 @@ some790:
 	VMOVSS X3, (CX)
 	MOVQ   cols+112(FP), CX
 	CMPQ   CX, $0x11
-	JGE    some796
+	JGE    some800
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-some796:
-turned591:
+some800:
+turned594:
 	MOVQ    lddy+48(FP), CX
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    dy+40(FP), CX
@@ -11663,13 +12107,13 @@ turned591:
 	VPXORD  Y5, Y5, Y5
 	VADDPS  Y5, Y0, Y0
 	CMPQ    CX, $0x08
-	JLT     few798
+	JLT     few802
 	CMPQ    SI, $0x04
-	JNE     apart799
+	JNE     apart803
 	VMOVUPS Y0, (DX)
-	JMP     stored800
+	JMP     stored804
 
-apart799:
+apart803:
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
 	LEAQ          (DI)(SI*4), R9
@@ -11683,10 +12127,10 @@ apart799:
 	VEXTRACTPS    $0x02, X5, (DX)(DI*2)
 	VEXTRACTPS    $0x03, X5, (DX)(R9*1)
 
-stored800:
-	JMP stored797
+stored804:
+	JMP stored801
 
-few798:
+few802:
 	VMOVAPS       Y0, Y6
 	LEAQ          (SI)(SI*2), DI
 	LEAQ          (SI)(SI*4), R8
@@ -11701,33 +12145,33 @@ few798:
 	VUNPCKLPD     Y8, Y7, Y7
 	VMOVSS        X6, (DX)
 	CMPQ          CX, $0x01
-	JLE           stored801
+	JLE           stored805
 	VMOVSS        X10, (DX)(SI*1)
 	CMPQ          CX, $0x02
-	JLE           stored801
+	JLE           stored805
 	VMOVSS        X7, (DX)(SI*2)
 	CMPQ          CX, $0x03
-	JLE           stored801
+	JLE           stored805
 	VMOVSS        X9, (DX)(DI*1)
 	CMPQ          CX, $0x04
-	JLE           stored801
+	JLE           stored805
 	VEXTRACTF32X4 $0x01, Y6, X8
 	VMOVSS        X8, (DX)(SI*4)
 	CMPQ          CX, $0x05
-	JLE           stored801
+	JLE           stored805
 	VEXTRACTF32X4 $0x01, Y10, X8
 	VMOVSS        X8, (DX)(R8*1)
 	CMPQ          CX, $0x06
-	JLE           stored801
+	JLE           stored805
 	VEXTRACTF32X4 $0x01, Y7, X8
 	VMOVSS        X8, (DX)(DI*2)
 	CMPQ          CX, $0x07
-	JLE           stored801
+	JLE           stored805
 	VEXTRACTF32X4 $0x01, Y9, X8
 	VMOVSS        X8, (DX)(R9*1)
 
+stored805:
 stored801:
-stored797:
 	VPXORD Y0, Y0, Y0
 	IMUL3Q $0x08, SI, SI
 	ADDQ   SI, DX
@@ -11735,9 +12179,9 @@ stored797:
 	SUBQ   $0x08, CX
 	MOVQ   CX, n+120(FP)
 	CMPQ   CX, $0x01
-	JGE    block588
+	JGE    block591
 
-end372:
+end374:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
