@@ -46,9 +46,13 @@ func testAllocations[T Float](t *testing.T) {
 			x, w, y, dy, dx, dw, grad := m(s.n, s.in), m(s.in, s.out), m(s.n, s.out), m(s.n, s.out), m(s.n, s.in), m(s.in, s.out), m(s.n, s.out)
 			b, db := make([]T, s.out), make([]T, s.out)
 			packed := Pack(w, b)
+			both := m(s.n, s.in+s.out) // whose columns are x and y: only rows tell that they do not overlap
+			left, right := both.colsFrom(0, s.in), both.colsFrom(s.in, s.in+s.out)
 			for name, f := range map[string]func(){
 				"DenseForward":             func() { DenseForward(y, x, w, b, ReLU) },
 				"DenseForward without b":   func() { DenseForward(y, x, w, nil, Identity) },
+				"DenseForward of columns":  func() { DenseForward(right, left, w, b, ReLU) },
+				"DenseBackward of columns": func() { DenseBackward(left, dw, db, right, y, x, w, ReLU) },
 				"Packed.Forward":           func() { packed.Forward(y, x, ReLU) },
 				"DenseBackward":            func() { DenseBackward(dx, dw, db, dy, y, x, w, ReLU) },
 				"DenseBackward without dx": func() { DenseBackward(Mat[T]{}, dw, db, dy, y, x, w, ReLU) },
