@@ -7,8 +7,8 @@ import "slices"
 // with few inputs; gate, which makes dz and db alone; gateAround, which makes dz for
 // several CPUs; and column, the whole gradient of a layer with a single output.
 
-// A derivative makes dz of dy: times(z, y, by) multiplies z by act'(y) and
-// destroys y; Gater has set by. Without it dz is dy.
+// A derivative makes dz of dy: times(z, y, by) leaves z where act'(y) is 1, replaces
+// it by +0 where that is 0, and destroys y; Gater has set by. Without it dz is dy.
 type derivative struct {
 	act   int
 	times func(on Arithmetic, z, y, by Vec)
@@ -67,8 +67,8 @@ func grad(m Machine) {
 	})
 }
 
-// A gradRow is the row that grad and gradBoth are at: where it is, as many bytes from the
-// next, and registers.
+// A gradRow is the row that grad and gradBoth are at: its addresses, the bytes to the next
+// row, and registers.
 type gradRow struct {
 	dy, lddy, y, ldy, x, ldx Int
 	yv, xv, by               Vec
@@ -162,7 +162,9 @@ func (r gradRow) run(m Machine, w width, d derivative, dz [][]Vec, db []Vec, dw 
 		m.Add(r.x, r.ldx)
 	}
 	m.AddConst(r.dy, cols*s.VecBytes)
-	m.AddConst(r.y, cols*s.VecBytes)
+	if d.times != nil {
+		m.AddConst(r.y, cols*s.VecBytes)
+	}
 }
 
 // free gives back its integer registers.
@@ -404,7 +406,7 @@ func (p gradBothPass) end(w width) {
 }
 
 // fold makes dz of a chunk of a block and continues db and dw by it. If fewer rows are
-// left, the others of what it returns are +0.
+// left, the others of what it returns are +0. Lanes behind the columns are undefined.
 func (p gradBothPass) fold(w width) [][]Vec {
 	lanes := p.Spec().Lanes()
 	p.Comment("dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])")
@@ -421,7 +423,9 @@ func (p gradBothPass) fold(w width) [][]Vec {
 		p.JumpIf(left, Less, lanes, loose)
 		p.JumpIf(*w.back, NotEqual, 0, loose)
 		p.JumpIf(row.lddy, NotEqual, w.span(), loose)
-		p.JumpIf(row.ldy, NotEqual, w.span(), loose)
+		if p.d.times != nil {
+			p.JumpIf(row.ldy, NotEqual, w.span(), loose)
+		}
 		row.run(p, w, p.d, dz, p.sums[0], p.sums[1:])
 		p.Jump(folded)
 		p.Label(loose)

@@ -86,7 +86,7 @@ type Spec struct {
 // chooses by it.
 type Tuning struct {
 	// Whether a vector is computed as two halves: three of these take less time than two
-	// vectors, and of a load across cache lines only the half that lies across them more.
+	// vectors, and a load across cache lines delays only the half that lies across them.
 	Halved bool
 
 	// From how many rows of the left factor it is faster to copy panels of a right one
@@ -251,7 +251,8 @@ type Machine interface {
 	Permute(d, s, by Vec)
 	Selector(v Vec, i Int)
 
-	// Shift: d's lane l is lane l+by of lo and hi, one behind the other.
+	// Shift, if the Spec has it: d's lane l is lane l+by of lo and hi, one behind the other,
+	// with by from 1 to one less than there are lanes.
 	Shift(d, lo, hi Vec, by int)
 
 	// LoadTurned returns the columns of as many rows in memory as a vector has

@@ -36,7 +36,7 @@ func testAllocations[T Float](t *testing.T) {
 			runs = 3 // enough to tell one allocation a call from a stray one
 		}
 		for _, pad := range []int{0, 3} {
-			restore := SetWorkers(1)
+			defer SetWorkers(1)()
 			if i < 5 && pad > 0 {
 				SetWorkers(2) // who may share, but have too little to do
 			}
@@ -69,7 +69,6 @@ func testAllocations[T Float](t *testing.T) {
 					t.Errorf("%s of %v, type %s, stride +%d, backend %s: %v allocations", name, s, typeName[T](), pad, Backend(), n)
 				}
 			}
-			restore()
 		}
 	}
 }

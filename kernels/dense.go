@@ -131,7 +131,10 @@ func denseBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[
 	}
 	if racing {
 		dbRow := row(db)
-		raceRead(y, x, w)
+		raceRead(x, w)
+		if act != Identity {
+			raceRead(y)
+		}
 		raceWrite(dx, dw, &dbRow, dy)
 	}
 	t := current[T]()

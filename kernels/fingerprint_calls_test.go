@@ -19,6 +19,9 @@ func TestFingerprintCalls(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+	if len(calls) == 0 {
+		t.Error("there is no kernel")
+	}
 	for function, n := range calls {
 		if n == 0 {
 			t.Errorf("no case calls %s", function)

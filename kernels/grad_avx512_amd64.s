@@ -29115,8 +29115,6 @@ again246:
 	JNE          loose251
 	CMPQ         DX, $0x50
 	JNE          loose251
-	CMPQ         DI, $0x50
-	JNE          loose251
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX), Z9
@@ -29212,7 +29210,6 @@ again246:
 	VFMADD231PD  X25, X23, X7
 	ADDQ         R9, R8
 	ADDQ         $0x00000280, CX
-	ADDQ         $0x00000280, SI
 	JMP          folded250
 
 loose251:
@@ -29559,8 +29556,6 @@ again269:
 	JNE          loose274
 	CMPQ         DX, $0x60
 	JNE          loose274
-	CMPQ         DI, $0x60
-	JNE          loose274
 	VMOVUPD      (CX), Z8
 	VADDPD       Z8, Z2, Z2
 	VMOVUPD      64(CX), Z9
@@ -29654,7 +29649,6 @@ again269:
 	VFMADD231PD  Y25, Y23, Y7
 	ADDQ         R9, R8
 	ADDQ         $0x00000300, CX
-	ADDQ         $0x00000300, SI
 	JMP          folded273
 
 loose274:
@@ -36043,8 +36037,6 @@ again700:
 	JNE          loose705
 	CMPQ         DX, $0x50
 	JNE          loose705
-	CMPQ         DI, $0x50
-	JNE          loose705
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
@@ -36116,7 +36108,6 @@ again700:
 	VFMADD231PD  X22, X20, X4
 	ADDQ         R9, R8
 	ADDQ         $0x00000280, CX
-	ADDQ         $0x00000280, SI
 	JMP          folded704
 
 loose705:
@@ -36444,8 +36435,6 @@ again726:
 	JNE          loose731
 	CMPQ         DX, $0x60
 	JNE          loose731
-	CMPQ         DI, $0x60
-	JNE          loose731
 	VMOVUPD      (CX), Z5
 	VADDPD       Z5, Z1, Z1
 	VMOVUPD      64(CX), Z6
@@ -36515,7 +36504,6 @@ again726:
 	VFMADD231PD  Y22, Y20, Y4
 	ADDQ         R9, R8
 	ADDQ         $0x00000300, CX
-	ADDQ         $0x00000300, SI
 	JMP          folded730
 
 loose731:

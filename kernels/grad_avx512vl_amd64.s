@@ -3749,8 +3749,6 @@ again223:
 	JNE          loose228
 	CMPQ         DX, $0x30
 	JNE          loose228
-	CMPQ         DI, $0x30
-	JNE          loose228
 	VMOVUPS      (CX), Y8
 	VADDPS       Y8, Y2, Y2
 	VMOVUPS      32(CX), Y9
@@ -3844,7 +3842,6 @@ again223:
 	VFMADD231PS  X25, X23, X7
 	ADDQ         R9, R8
 	ADDQ         $0x00000180, CX
-	ADDQ         $0x00000180, SI
 	JMP          folded227
 
 loose228:
@@ -9804,8 +9801,6 @@ again628:
 	JNE          loose633
 	CMPQ         DX, $0x30
 	JNE          loose633
-	CMPQ         DI, $0x30
-	JNE          loose633
 	VMOVUPS      (CX), Y5
 	VADDPS       Y5, Y1, Y1
 	VMOVUPS      32(CX), Y6
@@ -9875,7 +9870,6 @@ again628:
 	VFMADD231PS  X22, X20, X4
 	ADDQ         R9, R8
 	ADDQ         $0x00000180, CX
-	ADDQ         $0x00000180, SI
 	JMP          folded632
 
 loose633:

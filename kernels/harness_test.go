@@ -250,10 +250,10 @@ const around = 48
 // put copies m to guarded memory: it returns the operand there, and the
 // elements to watch with the index of the operand's first among them.
 func put[T Float](mem []byte, m Mat[T], p place) (at Mat[T], window []T, first int) {
-	mem = mem[p.shift:]
+	mem = mem[p.shift%int(unsafe.Sizeof(T(0))):]
 	all := unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(mem))), len(mem)/int(unsafe.Sizeof(T(0))))
 	stride := m.Cols + p.pad
-	if across := p.crowd / int(unsafe.Sizeof(T(0))); m.Cols <= across && m.Rows*p.crowd <= maxOperand-1<<20 {
+	if across := p.crowd / int(unsafe.Sizeof(T(0))); p.crowd > 0 && m.Cols <= across && m.Rows*p.crowd <= maxOperand-1<<20 {
 		stride = across
 	}
 	n, _ := span(m.Rows, m.Cols, stride, unsafe.Sizeof(T(0)))

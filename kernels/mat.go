@@ -29,8 +29,8 @@ type Mat[T Float] struct {
 }
 
 // NewMat returns a rows×cols matrix of zeros with Stride equal to cols.
-// It panics if a size is negative or the number of bytes overflows int. Memory
-// that cannot be had ends the program, as it does in make.
+// It panics if a size is negative or the number of bytes overflows int. More memory
+// than there is ends the program, or panics as make does.
 func NewMat[T Float](rows, cols int) Mat[T] {
 	if rows < 0 || cols < 0 {
 		panic(fmt.Sprintf("lockstep: NewMat: size %d×%d is negative", rows, cols))
@@ -63,7 +63,7 @@ func (m Mat[T]) IsZero() bool {
 // Row returns the elements of row i, or nil if there are none. Its capacity ends
 // with the row.
 //
-// It panics if there is no row i, or if m is not valid and its Data too short.
+// It panics if there is no row i, or if m is not valid and its Data has none.
 func (m Mat[T]) Row(i int) []T {
 	if i < 0 || i >= m.Rows {
 		panic(fmt.Sprintf("lockstep: Row: index %d but the matrix has %d rows", i, m.Rows))
@@ -71,7 +71,7 @@ func (m Mat[T]) Row(i int) []T {
 	if m.Cols == 0 {
 		return nil
 	}
-	return m.Data[i*m.Stride : i*m.Stride+m.Cols : i*m.Stride+m.Cols]
+	return m.Data[:len(m.Data):len(m.Data)][i*m.Stride : i*m.Stride+m.Cols : i*m.Stride+m.Cols]
 }
 
 func (m *Mat[T]) empty() bool { return m.Rows == 0 || m.Cols == 0 }
@@ -223,8 +223,14 @@ func (m *Mat[T]) overlaps(o *Mat[T]) bool {
 
 // Overlaps reports whether m and o have an element's byte in common, which the kernels
 // forbid where an operand is written. Views whose rows interleave, such as two ranges of
-// columns of one matrix, do not overlap. Both must be valid.
-func (m Mat[T]) Overlaps(o Mat[T]) bool { return m.extent().meets(o.extent()) && m.overlaps(&o) }
+// columns of one matrix, do not overlap.
+//
+// It panics if one of them is not valid.
+func (m Mat[T]) Overlaps(o Mat[T]) bool {
+	m.check("Overlaps", "the matrix")
+	o.check("Overlaps", "o")
+	return m.extent().meets(o.extent()) && m.overlaps(&o)
+}
 
 // coincides reports whether the two are element for element the same memory.
 func (m *Mat[T]) coincides(o *Mat[T]) bool {

@@ -195,8 +195,7 @@ func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
 // nil. It takes few columns of x and dx at a time: the more of their rows fall into
 // the same set of the cache, the more outputs there must be to do meanwhile. If they drift
 // from set to set so slowly that with those of dx they are too many, it is best for dw
-// alone, or for none. Few rows of dw without dx are left to
-// grad, which makes db, too.
+// alone, or for none. Few rows of dw without dx are left to grad, which makes db, too.
 func (t *tiles[T]) narrowBothFor(dx, dw, x *Mat[T], add bool) (best *tiles[T], alone bool) {
 	f, least := t.atMost(dw.Rows), 1
 	if s := t.filledBy(dw.Rows); s != nil && s.lanes <= dw.Rows && dw.Cols >= narrowBothCols {

@@ -90,6 +90,9 @@ func TestShortCalls(t *testing.T) {
 			t.Run("f64", func(t *testing.T) { testShortCalls(t, s.f64, calls) })
 		})
 	}
+	if len(calls) == 0 {
+		t.Error("there is no kernel")
+	}
 	for function, n := range calls {
 		if n == 0 {
 			t.Errorf("no shape calls %s", function)
@@ -183,6 +186,9 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 			}
 			function := runtime.FuncForPC(src.Pointer()).Name()
 			function = function[strings.LastIndexByte(function, '.')+1:]
+			if !strings.HasPrefix(function, f.Name) || !strings.HasSuffix(strings.ToLower(function), typeName[T]()) {
+				t.Fatalf("tiles.%s is %s, by which name others may go", f.Name, function)
+			}
 			calls[function] += 0
 			dst.Set(reflect.MakeFunc(f.Type, func(args []reflect.Value) (results []reflect.Value) {
 				var n []int

@@ -287,6 +287,9 @@ func TestMat(t *testing.T) {
 	if r := v.Row(1); len(r) != 3 || cap(r) != 3 || &r[0] != &data[5] {
 		t.Errorf("row 1 is %v with capacity %d", r, cap(r))
 	}
+	if text := panicText(func() { (Mat[float64]{2, 3, data[:5], 3}).Row(1) }); text == "" {
+		t.Error("Row returns elements behind those that the matrix has")
+	}
 	if r := (Mat[float64]{Rows: 2}).Row(1); len(r) != 0 {
 		t.Errorf("row 1 of 2×0 is %v", r)
 	}
@@ -490,6 +493,12 @@ func TestOverlaps(t *testing.T) {
 	}
 	if hits < rounds/10 || hits > rounds*9/10 {
 		t.Errorf("%d of %d pairs overlap: too one-sided to tell much", hits, rounds)
+	}
+	good, bad := NewMat[float32](2, 3), Mat[float32]{2, 3, memory[:6], 0}
+	for _, f := range []func(){func() { good.Overlaps(bad) }, func() { bad.Overlaps(good) }} {
+		if text := panicText(f); !strings.HasPrefix(text, "lockstep: Overlaps: ") || !strings.HasSuffix(text, "is 2×3 but its stride is 0") {
+			t.Errorf("of an invalid matrix Overlaps panics with %q", text)
+		}
 	}
 }
 

@@ -29,9 +29,9 @@ type Layer[T kernels.Float] struct {
 //
 // Where in or out is below 1, or in·out overflows int, nothing is drawn and
 // the layer has no weights: [New] then returns an error that names the size.
-// Memory that cannot be had ends the program, as it does in make.
+// More memory than there is ends the program, or panics as make does.
 //
-// It panics if rng is nil.
+// It panics if rng is nil and there is something to draw.
 func NewLayer[T kernels.Float](in, out int, act kernels.Activation, rng *rand.Rand) *Layer[T] {
 	l := &Layer[T]{
 		W:          kernels.Mat[T]{Rows: in, Cols: out, Stride: out},

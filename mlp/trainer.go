@@ -35,8 +35,8 @@ type pass[T kernels.Float] struct {
 //
 // It returns an error if batch is below 1 or batch rows overflow int, or if n
 // is not what [New] accepts. Two layers must not overlap, since each would
-// undo part of the other's step: that is an error too. Memory that cannot be
-// had ends the program, as it does in make.
+// undo part of the other's step: that is an error too. More memory than there
+// is ends the program, or panics as make does.
 func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
 	const fn = "NewTrainer"
 	if err := n.check(fn); err != nil {

@@ -105,12 +105,15 @@ func (o options) check(given map[string]bool) error {
 		}
 	}
 	if o.count < 0 {
-		return fmt.Errorf("-count is %d but must be at least 1", o.count)
+		return fmt.Errorf("-count is %d but must not be negative", o.count)
 	}
 	for _, pair := range [][2]string{{"sweep", "smooth"}, {"sweep", "shapes"}, {"smooth", "shapes"}, {"sweep", "quick"}, {"smooth", "quick"}, {"sweep", "count"}, {"smooth", "count"}} {
 		if given[pair[0]] && given[pair[1]] {
 			return fmt.Errorf("-%s has no meaning with -%s", pair[1], pair[0])
 		}
+	}
+	if o.shapes != "" && o.wants("regression") && o.peers != "" {
+		return errors.New("-shapes leaves the regression out")
 	}
 	if given["sizes"] && !o.sweep {
 		return errors.New("-sizes has no meaning without -sweep")

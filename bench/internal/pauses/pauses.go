@@ -16,7 +16,7 @@ import (
 // all goroutines have, in seconds. The runtime counts in classes; each time is
 // the upper edge of one.
 type Tally struct {
-	Stops, Long         int     // Long: those of classes from a millisecond on
+	Stops, Long         int     // Long: those of classes that begin at a millisecond or later
 	Median, Most, Worst float64 // Most: of 99 %
 }
 

@@ -3,6 +3,7 @@ package peers
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lockstep-go/lockstep/kernels"
@@ -15,6 +16,21 @@ func TestPeers(t *testing.T) {
 	}
 	testPeers[float32](t, 1e-6)
 	testPeers[float64](t, 1e-14)
+
+	var here []string
+	for _, p := range List[float32]() {
+		here = append(here, p.Name)
+	}
+	for _, name := range Names {
+		library, _, _ := strings.Cut(name, "-")
+		absent := func(s string) bool {
+			those, _, _ := strings.Cut(s, ":")
+			return strings.Contains(those, library)
+		}
+		if !slices.Contains(here, name) && !slices.ContainsFunc(Missing(), absent) {
+			t.Errorf("%s is one of Names, but neither here nor missing", name)
+		}
+	}
 }
 
 func testPeers[T kernels.Float](t *testing.T, epsilon float64) {
